@@ -1,2 +1,11 @@
 // SPDX-License-Identifier: GPL-2.0-only
-export {};
+export * from './context.ts';
+export * from './mutex.ts';
+export * from './rwsem.ts';
+export * from './spinlock.ts';
+export * from './assert.ts';
+export * from './atomic.ts';
+export * from './wait.ts';
+export { holds } from './observe.ts';
+export * from './lockdep.ts';
+export * from './lock_stat.ts';

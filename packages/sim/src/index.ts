@@ -1,2 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
-export {};
+export * from './types.ts';
+export * from './prng.ts';
+export * from './clock.ts';
+export * from './task.ts';
+export * from './policy.ts';
+export * from './machine.ts';

@@ -1,0 +1,111 @@
+// SPDX-License-Identifier: GPL-2.0-only
+import { Semaphore } from 'async-mutex';
+import { access, current, machine, Obj, type Op, point, report, type Task } from '@vfio-lab/sim';
+import { might_sleep } from './context.ts';
+import { note_acquired, note_contended, note_released } from './observe.ts';
+
+/** Acquiring: enabled while the semaphore has a unit to give, so async-mutex never queues and never chooses. */
+class Acquire implements Op {
+  readonly kind = 'lock';
+  readonly write = true;
+  readonly obj: mutex;
+
+  constructor(obj: mutex) {
+    this.obj = obj;
+  }
+
+  enabled(): boolean {
+    return this.obj.sem.getValue() > 0;
+  }
+}
+
+/** struct mutex. Its state is an async-mutex Semaphore of one unit. */
+export class mutex extends Obj {
+  readonly sem = new Semaphore(1);
+  owner: Task | null = null;
+  readonly op_acquire: Op = new Acquire(this);
+  readonly op_release: Op = { kind: 'unlock', obj: this, write: true };
+
+  constructor(name = 'mutex') {
+    super(name);
+  }
+}
+
+/** Name the lock; the name is its lockdep class. C: include/linux/mutex.h mutex_init() */
+export function mutex_init(lock: mutex, name: string): void {
+  lock.name = name;
+}
+
+/** C: kernel/locking/mutex-debug.c mutex_destroy(): complains when the mutex is still held. */
+export function mutex_destroy(lock: mutex): void {
+  if (lock.owner !== null) report('lock-destroyed-held', `${lock.name} destroyed while ${lock.owner.name} holds it`);
+}
+
+function take(lock: mutex, since: number, tried: boolean): void {
+  // The gate has established that the unit is free: acquire() takes it before it returns.
+  void lock.sem.acquire();
+  lock.owner = current;
+  note_acquired(lock, 'write', current, since, tried);
+}
+
+async function take_after(lock: mutex, wait: Promise<void>, since: number): Promise<void> {
+  await wait;
+  take(lock, since, false);
+}
+
+/** Sleep until the mutex is owned. Not recursive, process context only. C: kernel/locking/mutex.c mutex_lock() */
+export function mutex_lock(lock: mutex): Promise<void> | undefined {
+  might_sleep('mutex_lock');
+  const since = machine.clock.now;
+  if (lock.owner !== null) note_contended(lock, 'write', current);
+  const wait = point(lock.op_acquire);
+  if (wait !== undefined) return take_after(lock, wait, since);
+  take(lock, since, false);
+}
+
+/** As mutex_lock, given up with -EINTR when a signal is pending. C: kernel/locking/mutex.c mutex_lock_interruptible() */
+export async function mutex_lock_interruptible(lock: mutex): Promise<number> {
+  might_sleep('mutex_lock_interruptible');
+  const task = current;
+  const since = machine.clock.now;
+  if (lock.owner !== null) note_contended(lock, 'write', task);
+  await point({ kind: 'lock', obj: lock, write: true, enabled: () => task.signal_pending || lock.sem.getValue() > 0 });
+  if (lock.sem.getValue() === 0) return -4;
+  take(lock, since, false);
+  return 0;
+}
+
+/** 1 when taken, 0 when somebody has it; never sleeps. C: kernel/locking/mutex.c mutex_trylock() */
+export async function mutex_trylock(lock: mutex): Promise<number> {
+  await access(lock, true, 'trylock');
+  if (lock.sem.getValue() === 0) return 0;
+  take(lock, machine.clock.now, true);
+  return 1;
+}
+
+function release(lock: mutex): void {
+  if (!note_released(lock, 'write', current)) {
+    report('lock-owner', `${current.name} unlocks ${lock.name}, which ${lock.owner === null ? 'nobody' : lock.owner.name} holds`);
+    if (lock.owner === null) return;
+  }
+  lock.owner = null;
+  lock.sem.release();
+}
+
+async function release_after(lock: mutex, wait: Promise<void>): Promise<void> {
+  await wait;
+  release(lock);
+}
+
+/** Only the owner may. C: kernel/locking/mutex.c mutex_unlock() */
+export function mutex_unlock(lock: mutex): Promise<void> | undefined {
+  const wait = point(lock.op_release);
+  if (wait !== undefined) return release_after(lock, wait);
+  release(lock);
+}
+
+/** C: kernel/locking/mutex.c mutex_is_locked() */
+export function mutex_is_locked(lock: mutex): boolean {
+  return lock.sem.getValue() === 0;
+}
+

@@ -1,0 +1,85 @@
+// SPDX-License-Identifier: GPL-2.0-only
+
+/** Something due at a virtual time. `fire` is null when the entry only has to make the clock stop there. */
+export interface ClockEntry {
+  readonly at: number;
+  readonly seq: number;
+  readonly fire: (() => void) | null;
+  live: boolean;
+}
+
+/**
+ * The virtual clock: nanoseconds since boot and what is due when.
+ *
+ * 1. Time never goes back.
+ * 2. Entries come out ordered by (time, order of insertion).
+ * 3. Nothing here reads the wall clock.
+ */
+export class Clock {
+  now = 0;
+  #seq = 0;
+  #heap: ClockEntry[] = [];
+
+  /** Time passes without anybody waiting: a delay or the cost of a hardware access, in ns. */
+  advance(ns: number): void {
+    if (ns < 0) throw new Error('the clock cannot go back');
+    this.now += ns;
+  }
+
+  /** Add an entry at an absolute virtual time in ns. Cancel it by setting `live` to false. */
+  add(at: number, fire: (() => void) | null): ClockEntry {
+    const entry: ClockEntry = { at, seq: this.#seq++, fire, live: true };
+    const heap = this.#heap;
+    let i = heap.push(entry) - 1;
+    while (i > 0) {
+      const up = (i - 1) >> 1;
+      if (!before(entry, heap[up])) break;
+      heap[i] = heap[up];
+      i = up;
+    }
+    heap[i] = entry;
+    return entry;
+  }
+
+  /** The next live entry, or null. */
+  peek(): ClockEntry | null {
+    const heap = this.#heap;
+    while (heap.length > 0 && !heap[0].live) this.#pop();
+    return heap.length > 0 ? heap[0] : null;
+  }
+
+  /** Is a live entry due by now? */
+  due(): boolean {
+    return this.#heap.length > 0 && this.#heap[0].at <= this.now && this.peek() !== null && this.#heap[0].at <= this.now;
+  }
+
+  /** Take out the next live entry and move the clock up to it if it lies ahead. */
+  take(): ClockEntry | null {
+    const entry = this.peek();
+    if (entry === null) return null;
+    this.#pop();
+    if (entry.at > this.now) this.now = entry.at;
+    entry.live = false;
+    return entry;
+  }
+
+  #pop(): void {
+    const heap = this.#heap;
+    const last = heap.pop() as ClockEntry;
+    if (heap.length === 0) return;
+    let i = 0;
+    for (;;) {
+      let down = 2 * i + 1;
+      if (down >= heap.length) break;
+      if (down + 1 < heap.length && before(heap[down + 1], heap[down])) down++;
+      if (!before(heap[down], last)) break;
+      heap[i] = heap[down];
+      i = down;
+    }
+    heap[i] = last;
+  }
+}
+
+function before(a: ClockEntry, b: ClockEntry): boolean {
+  return a.at < b.at || (a.at === b.at && a.seq < b.seq);
+}

@@ -1,0 +1,471 @@
+// SPDX-License-Identifier: GPL-2.0-only
+import { Clock, type ClockEntry } from './clock.ts';
+import { formatSchedule, type Policy, RunToBlock } from './policy.ts';
+import { Cpu, type HeldLock, Obj, type Op, Task, type TaskKind } from './task.ts';
+import type { OpKind } from './types.ts';
+
+/** Something a checker noticed. `kind` is a stable word, `text` one sentence. */
+export interface Finding {
+  kind: string;
+  text: string;
+  task: string;
+  fns: string[];
+  held: string[];
+  at: number;
+  detail: Record<string, unknown>;
+}
+
+/** One line of the timeline. Times are virtual ns. */
+export interface TraceEvent {
+  at: number;
+  task: string;
+  fn: string;
+  kind: string;
+  text: string;
+  data: Record<string, unknown>;
+}
+
+/** Told of every lock operation; see the locking package. The null observer is free. */
+export interface LockObserver {
+  /** A task found the lock taken and has to wait. */
+  contended(lock: Obj, mode: 'read' | 'write', task: Task): void;
+  /** The task has it now; `waited` ns since it asked; `tried` when by trylock. */
+  acquired(lock: Obj, mode: 'read' | 'write', task: Task, waited: number, tried: boolean): void;
+  released(lock: Obj, held: HeldLock, task: Task): void;
+}
+
+export interface MachineOptions {
+  policy?: Policy;
+  tracing?: boolean;
+  /** Give up after so many scheduling points: a livelock. Default 20 million. */
+  max_steps?: number;
+}
+
+/** A kernel BUG: the task dies where it is, holding what it holds, and the machine goes on. */
+export class Oops extends Error {}
+
+/** The task that runs now: the kernel's `current`. */
+export let current: Task;
+/** The machine that runs now. */
+export let machine: Machine;
+
+/** With only periodic timers left for so long, whoever still waits is stuck. */
+const MAX_IDLE_NS = 600e9;
+
+let running = false;
+
+/**
+ * A simulated machine: tasks, processors, virtual clock, policy, and what was observed.
+ *
+ * Invariants:
+ * 1. Exactly one task is between two scheduling points.
+ * 2. Every await in kernel code ends at a scheduling point, so `current` is right after every await.
+ * 3. A task whose announced operation cannot proceed is never picked.
+ * 4. A run is a function of the program and the policy alone.
+ */
+export class Machine {
+  readonly clock = new Clock();
+  readonly findings: Finding[] = [];
+  readonly events: TraceEvent[] = [];
+  /** Kernel log: one `<level>text` a line. */
+  readonly log: string[] = [];
+  readonly tasks: Task[] = [];
+  /** Fields that patches add to structs, by class; applied by the allocator. */
+  readonly struct_fields = new Map<unknown, Record<string, () => unknown>>();
+  policy: Policy;
+  tracing: boolean;
+  lock_observer: LockObserver | null = null;
+  steps = 0;
+  readonly max_steps: number;
+
+  #scopes = new Map<unknown, unknown>();
+  #cpus: Cpu[] = [];
+  #next_task = 0;
+  #enabled: Task[] = [];
+  #choices: string[] = [];
+  /** Interrupt handlers and timer callbacks that have not ended. */
+  #urgent = 0;
+  /** When a task other than a timer last ran. */
+  #progress = 0;
+  #finish: ((error: unknown) => void) | null = null;
+
+  constructor(opts: MachineOptions = {}) {
+    this.policy = opts.policy ?? new RunToBlock();
+    this.tracing = opts.tracing ?? false;
+    this.max_steps = opts.max_steps ?? 20_000_000;
+  }
+
+  /** Decisions between more than one task so far, as a token that ReplayPolicy follows. Empty under run-to-block. */
+  get schedule(): string {
+    return formatSchedule(this.#choices);
+  }
+
+  /** Forget the decisions so far: what follows is recorded from here. */
+  restart_recording(): void {
+    this.#choices = [];
+  }
+
+  /** Per-machine state of a layer, made on first use. */
+  scope<T>(key: unknown, make: () => T): T {
+    let value = this.#scopes.get(key) as T | undefined;
+    if (value === undefined) {
+      value = make();
+      this.#scopes.set(key, value);
+    }
+    return value;
+  }
+
+  /** The processor with this number. */
+  cpu(id: number): Cpu {
+    for (let n = this.#cpus.length; n <= id; n++) this.#cpus.push(new Cpu(n));
+    return this.#cpus[id];
+  }
+
+  /**
+   * Run a program as the task `main` until it and every task it started (daemons apart) have ended. A deadlock ends
+   * the run with a finding; an error thrown by simulated code rejects. May be called again on the same machine.
+   */
+  async run(main: () => Promise<void> | void, name = 'main'): Promise<void> {
+    if (running) throw new Error('a machine is running already in this process');
+    running = true;
+    const outer_machine = machine;
+    const outer_task = current;
+    machine = this;
+    try {
+      const ended = new Promise<void>((resolve, reject) => {
+        this.#finish = (error) => (error === null ? resolve() : reject(error as Error));
+      });
+      const task = this.spawn(name, main, {});
+      this.#switch(task);
+      await ended;
+    } finally {
+      this.#finish = null;
+      machine = outer_machine;
+      current = outer_task;
+      running = false;
+    }
+  }
+
+  spawn(name: string, fn: () => Promise<void> | void, opts: SpawnOptions): Task {
+    const id = this.#next_task++;
+    const kind = opts.kind ?? 'user';
+    const cpu = this.cpu(opts.cpu ?? (kind === 'hardirq' || kind === 'timer' ? 0 : id));
+    const parent = this === machine ? current : undefined;
+    const process = opts.process !== undefined ? opts.process : (parent?.process ?? null);
+    const task = new Task(id, name, kind, cpu, opts.daemon ?? false, process, opts.comm ?? name);
+    if (kind === 'hardirq') {
+      task.op = { kind: 'irq', obj: task, write: true, enabled: irq_deliverable };
+      this.#urgent++;
+    } else if (kind === 'timer') {
+      this.#urgent++;
+    }
+    this.tasks.push(task);
+    const gate = new Promise<void>((resolve) => {
+      task.resume = resolve;
+    });
+    void this.#body(task, gate, fn);
+    return task;
+  }
+
+  async #body(task: Task, gate: Promise<void>, fn: () => Promise<void> | void): Promise<void> {
+    await gate;
+    task.started = true;
+    if (task.kind === 'hardirq') task.cpu.irq_task = task;
+    try {
+      await fn();
+    } catch (error) {
+      if (!(error instanceof Oops)) {
+        this.#stop(error);
+        return;
+      }
+      report('BUG', error.message);
+    }
+    this.#end(task);
+  }
+
+  #end(task: Task): void {
+    task.done = true;
+    if (task.kind === 'hardirq' || task.kind === 'timer') this.#urgent--;
+    if (task.cpu.irq_task === task) task.cpu.irq_task = null;
+    if (task.held.length > 0 && task.kind !== 'user') {
+      report('lock-held-at-exit', `${task.name} ended with ${task.held[task.held.length - 1].lock.name} held`);
+    }
+    this.tasks.splice(this.tasks.indexOf(task), 1);
+    try {
+      const next = this.#choose(null);
+      if (next !== null) this.#switch(next);
+    } catch (error) {
+      this.#stop(error);
+    }
+  }
+
+  #stop(error: unknown): void {
+    const finish = this.#finish;
+    this.#finish = null;
+    if (finish !== null) finish(error);
+  }
+
+  /** The scheduling point; see point(). */
+  point(op: Op): Promise<void> | undefined {
+    const task = current;
+    task.op = op;
+    if (++this.steps > this.max_steps) {
+      throw new Error(`no end after ${this.max_steps} scheduling points: ${task.name} in ${task.site || op.kind} on ${op.obj.name}`);
+    }
+    if (this.policy.sticky && this.#urgent === 0 && (op.enabled === undefined || op.enabled(task)) && !this.clock.due()) {
+      return undefined;
+    }
+    const next = this.#choose(task);
+    if (next === task) return undefined;
+    const gate = new Promise<void>((resolve) => {
+      task.resume = resolve;
+    });
+    if (next !== null) this.#switch(next);
+    return gate;
+  }
+
+  #switch(next: Task): void {
+    current = next;
+    next.resume();
+  }
+
+  /** Pick who goes on; null when the run is over (finished, or nobody can go on). */
+  #choose(task: Task | null): Task | null {
+    for (;;) {
+      while (this.clock.due()) this.#fire(this.clock.take() as ClockEntry);
+      const enabled = this.#enabled;
+      enabled.length = 0;
+      let busy = false;
+      for (const t of this.tasks) {
+        if (t.op.kind !== 'idle') busy = true;
+        if (can_run(t)) enabled.push(t);
+      }
+      if (enabled.length > 0) {
+        const next = this.policy.pick(task, enabled);
+        if (next.kind === 'user' || next.kind === 'kthread') this.#progress = this.clock.now;
+        if (enabled.length > 1 && !this.policy.sticky) this.#choices.push(next.name);
+        return next;
+      }
+      if (busy && this.clock.now - this.#progress <= MAX_IDLE_NS) {
+        const entry = this.clock.take();
+        if (entry !== null) {
+          this.#fire(entry);
+          continue;
+        }
+      }
+      this.#over();
+      return null;
+    }
+  }
+
+  #fire(entry: ClockEntry): void {
+    if (entry.fire !== null) entry.fire();
+  }
+
+  #over(): void {
+    const stuck = this.tasks.filter((t) => t.op.kind !== 'idle' && !(t.daemon && !t.started));
+    if (stuck.length > 0) {
+      const lines = stuck.map((t) => `${t.name} waits for ${t.op.obj.name}${t.site === '' ? '' : ` in ${t.site}`}${holding(t)}`);
+      this.findings.push({
+        kind: 'deadlock',
+        text: lines.join('; '),
+        task: stuck[0].name,
+        fns: [...stuck[0].fns],
+        held: stuck[0].held.map((h) => h.lock.name),
+        at: this.clock.now,
+        detail: {
+          tasks: stuck.map((t) => ({ task: t.name, waits: t.op.obj.name, fns: [...t.fns], holds: t.held.map((h) => h.lock.name) })),
+        },
+      });
+      for (const t of stuck) this.tasks.splice(this.tasks.indexOf(t), 1);
+    }
+    this.#stop(null);
+  }
+}
+
+export interface SpawnOptions {
+  kind?: TaskKind;
+  cpu?: number;
+  process?: unknown;
+  comm?: string;
+  /** Waits for work for ever; does not keep the machine running. */
+  daemon?: boolean;
+}
+
+function holding(t: Task): string {
+  return t.held.length === 0 ? '' : ` holding ${t.held.map((h) => h.lock.name).join(', ')}`;
+}
+
+function irq_deliverable(task: Task): boolean {
+  return !task.cpu.irqs_off && task.cpu.irq_task === null;
+}
+
+function can_run(t: Task): boolean {
+  const cpu = t.cpu;
+  if (t.kind !== 'hardirq') {
+    if (cpu.irq_task !== null) return false;
+    if (cpu.pinned !== null && cpu.pinned !== t) return false;
+  }
+  return t.op.enabled === undefined || t.op.enabled(t);
+}
+
+/**
+ * THE scheduling point: announce what the running task is about to do and go on when it is picked. Returns undefined
+ * when it goes on at once (nothing to await). The operation is enabled when this returns or resolves.
+ */
+export function point(op: Op): Promise<void> | undefined {
+  return machine.point(op);
+}
+
+class AccessOp implements Op {
+  readonly kind: OpKind;
+  readonly obj: Obj;
+  readonly write: boolean;
+
+  constructor(kind: OpKind, obj: Obj, write: boolean) {
+    this.kind = kind;
+    this.obj = obj;
+    this.write = write;
+  }
+}
+
+const access_ops = new WeakMap<Obj, Map<string, AccessOp>>();
+
+/**
+ * Scheduling point before an atomic or hardware access. `ns` (default 0) is what the access costs on the virtual clock.
+ */
+export function access(obj: Obj, write: boolean, kind: OpKind = 'atomic', ns = 0): Promise<void> | undefined {
+  let ops = access_ops.get(obj);
+  if (ops === undefined) access_ops.set(obj, (ops = new Map()));
+  const key = write ? kind : `${kind}?`;
+  let op = ops.get(key);
+  if (op === undefined) ops.set(key, (op = new AccessOp(kind, obj, write)));
+  if (ns > 0) machine.clock.now += ns;
+  return machine.point(op);
+}
+
+class WaitOp implements Op {
+  readonly kind: OpKind;
+  readonly obj: Obj;
+  readonly write = false;
+  readonly enabled: () => boolean;
+
+  constructor(kind: OpKind, obj: Obj, enabled: () => boolean) {
+    this.kind = kind;
+    this.obj = obj;
+    this.enabled = enabled;
+  }
+}
+
+/** Block until `cond` holds. `cond` must be a pure function of simulated state. */
+export function wait_until(obj: Obj, cond: () => boolean): Promise<void> | undefined {
+  return machine.point(new WaitOp('wait', obj, cond));
+}
+
+/** As wait_until, for a daemon without work: being blocked here is rest, not deadlock. */
+export function wait_idle(obj: Obj, cond: () => boolean): Promise<void> | undefined {
+  return machine.point(new WaitOp('idle', obj, cond));
+}
+
+/** As wait_until with a limit in virtual ns. True: `cond` held; false: time ran out first. */
+export async function wait_until_timeout(obj: Obj, cond: () => boolean, ns: number): Promise<boolean> {
+  const clock = machine.clock;
+  const entry = clock.add(clock.now + ns, null);
+  await machine.point(new WaitOp('wait', obj, () => cond() || clock.now >= entry.at));
+  entry.live = false;
+  return cond();
+}
+
+/** Sleep in virtual time, others run meanwhile (user space's nanosleep). */
+export async function sleep_ns(ns: number): Promise<void> {
+  const clock = machine.clock;
+  const entry = clock.add(clock.now + ns, null);
+  await machine.point(new WaitOp('sleep', current, () => clock.now >= entry.at));
+}
+
+/** A delay inside the kernel (msleep, udelay): the clock moves on, nobody waits. */
+export function delay_ns(ns: number): void {
+  machine.clock.advance(ns);
+}
+
+/** Virtual ns since boot. */
+export function now(): number {
+  return machine.clock.now;
+}
+
+/** Start a task on the running machine. It runs when the policy picks it. */
+export function spawn(name: string, fn: () => Promise<void> | void, opts: SpawnOptions = {}): Task {
+  return machine.spawn(name, fn, opts);
+}
+
+/** Wait until a task has ended. */
+export function join(task: Task): Promise<void> | undefined {
+  return wait_until(task, () => task.done);
+}
+
+/** Let others run: a scheduling point that touches nothing. */
+export function yield_now(): Promise<void> | undefined {
+  return access(current, false, 'yield');
+}
+
+/** A timer: `fn` runs as a task of its own, in timer context, when the virtual clock reaches it. */
+export class SimTimer {
+  readonly name: string;
+  readonly #fn: () => Promise<void> | void;
+  readonly #cpu: number;
+  #entry: ClockEntry | null = null;
+
+  constructor(name: string, fn: () => Promise<void> | void, cpu = 0) {
+    this.name = name;
+    this.#fn = fn;
+    this.#cpu = cpu;
+  }
+
+  get pending(): boolean {
+    return this.#entry !== null;
+  }
+
+  /** Absolute virtual ns at which it is due; only when pending. */
+  get expires(): number {
+    return this.#entry === null ? 0 : this.#entry.at;
+  }
+
+  /** (Re)arm for an absolute virtual time in ns. */
+  start(at_ns: number): void {
+    this.cancel();
+    const m = machine;
+    this.#entry = m.clock.add(at_ns, () => {
+      this.#entry = null;
+      m.spawn(this.name, this.#fn, { kind: 'timer', cpu: this.#cpu, process: null });
+    });
+  }
+
+  /** Disarm. True when it was armed. */
+  cancel(): boolean {
+    if (this.#entry === null) return false;
+    this.#entry.live = false;
+    this.#entry = null;
+    return true;
+  }
+}
+
+/** Record a finding: what a checker noticed, with the task, its C functions and the locks it holds. */
+export function report(kind: string, text: string, detail: Record<string, unknown> = {}): void {
+  const t = current as Task | undefined;
+  machine.findings.push({
+    kind,
+    text,
+    task: t?.name ?? '',
+    fns: t === undefined ? [] : [...t.fns],
+    held: t === undefined ? [] : t.held.map((h) => h.lock.name),
+    at: machine.clock.now,
+    detail,
+  });
+  if (machine.tracing) trace('finding', `${kind}: ${text}`);
+}
+
+/** Add a line to the timeline when the machine is tracing. Callers on hot paths test `machine.tracing` first. */
+export function trace(kind: string, text: string, data: Record<string, unknown> = {}): void {
+  if (!machine.tracing) return;
+  machine.events.push({ at: machine.clock.now, task: current.name, fn: current.site, kind, text, data });
+}

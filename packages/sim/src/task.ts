@@ -1,0 +1,94 @@
+// SPDX-License-Identifier: GPL-2.0-only
+import type { OpKind } from './types.ts';
+
+/** Anything an operation can touch. The id is unique in the process and only ever compared for equality. */
+export class Obj {
+  name: string;
+
+  constructor(name: string) {
+    this.name = name;
+  }
+}
+
+/** An announced operation. `enabled` absent: it can always proceed. It must be a pure function of the state. */
+export interface Op {
+  readonly kind: OpKind;
+  readonly obj: Obj;
+  readonly write: boolean;
+  enabled?(task: Task): boolean;
+}
+
+export type TaskKind = 'user' | 'kthread' | 'hardirq' | 'timer';
+
+/** One simulated processor. */
+export class Cpu {
+  readonly id: number;
+  irqs_off = false;
+  /** The task that may not be preempted here (it holds a spinlock or has interrupts off). */
+  pinned: Task | null = null;
+  /** The hard-IRQ handler that runs here. */
+  irq_task: Task | null = null;
+
+  constructor(id: number) {
+    this.id = id;
+  }
+}
+
+/** A lock that a task holds, as the lock layer recorded it. */
+export interface HeldLock {
+  readonly lock: Obj;
+  readonly mode: 'read' | 'write';
+  readonly site: string;
+  readonly since: number;
+}
+
+/** A kernel thread of execution: user thread, kworker, interrupt handler or timer callback. */
+export class Task extends Obj {
+  readonly id: number;
+  readonly kind: TaskKind;
+  readonly cpu: Cpu;
+  /** A daemon waits for work for ever; it does not keep the machine running. */
+  readonly daemon: boolean;
+  process: unknown;
+  comm: string;
+  op: Op;
+  done = false;
+  started = false;
+  preempt_count = 0;
+  signal_pending = false;
+  readonly held: HeldLock[] = [];
+  /** Stack of C functions, kept only by an instrumented image. */
+  readonly fns: string[] = [];
+  /** For layers above: per-task data by key. */
+  readonly local = new Map<unknown, unknown>();
+  /** Lets the task go on from its scheduling point. */
+  resume: () => void = unset;
+
+  constructor(id: number, name: string, kind: TaskKind, cpu: Cpu, daemon: boolean, process: unknown, comm: string) {
+    super(name);
+    this.id = id;
+    this.kind = kind;
+    this.cpu = cpu;
+    this.daemon = daemon;
+    this.process = process;
+    this.comm = comm;
+    this.op = { kind: 'start', obj: this, write: true };
+  }
+
+  get pid(): number {
+    return 100 + this.id;
+  }
+
+  get hardirq(): boolean {
+    return this.kind === 'hardirq';
+  }
+
+  /** The innermost C function this task is in, '' when the image is not instrumented. */
+  get site(): string {
+    return this.fns.length > 0 ? this.fns[this.fns.length - 1] : '';
+  }
+}
+
+function unset(): void {
+  throw new Error('this task is not at a scheduling point');
+}
