@@ -140,6 +140,12 @@ export async function refcount_dec_and_mutex_lock(r: refcount_t, lock: mutex): P
 /** struct kref */
 export class kref {
   readonly refcount = new refcount_t(1, 'kref');
+  /** The struct it is embedded in. */
+  readonly container: unknown;
+
+  constructor(container: unknown = null) {
+    this.container = container;
+  }
 }
 
 /** C: include/linux/kref.h kref_init() */

@@ -17,6 +17,17 @@ export interface wait_queue_entry {
   private: unknown;
 }
 
+/** A wait queue entry that a driver embeds in a struct of its own (`container`). */
+export class wait_queue_entry_t implements wait_queue_entry {
+  func: wait_queue_entry['func'] = () => 0;
+  private: unknown = null;
+  readonly container: unknown;
+
+  constructor(container: unknown = null) {
+    this.container = container;
+  }
+}
+
 /** struct wait_queue_head */
 export class wait_queue_head_t extends Obj {
   readonly lock = new spinlock_t('&wq->lock');
