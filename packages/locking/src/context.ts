@@ -3,12 +3,12 @@ import { current, report } from '@vfio-lab/sim';
 
 /** In a context that must not sleep: hard IRQ or timer callback, a spinlock held, or interrupts off. */
 export function in_atomic(): boolean {
-  return current.preempt_count > 0 || current.kind === 'hardirq' || current.kind === 'timer';
+  return current.preempt_count > 0 || current.atomic;
 }
 
 /** The check at the top of everything that may sleep: reports `sleeping-in-atomic`. C: include/linux/kernel.h might_sleep() */
 export function might_sleep(what: string): void {
-  if (in_atomic()) report('sleeping-in-atomic', `${what} called from invalid context`);
+  if (current.preempt_count > 0 || current.atomic) report('sleeping-in-atomic', `${what} called from invalid context`);
 }
 
 /** local_irq_save: interrupts off on this processor; returns whether they were off before. */

@@ -2,7 +2,7 @@
 import { Semaphore } from 'async-mutex';
 import { access, current, machine, Obj, type Op, point, report, type Task } from '@vfio-lab/sim';
 import { might_sleep } from './context.ts';
-import { note_acquired, note_contended, note_released } from './observe.ts';
+import { Hold, note_acquired, note_contended, note_released } from './observe.ts';
 
 /** Acquiring: enabled while the semaphore has a unit to give, so async-mutex never queues and never chooses. */
 class Acquire implements Op {
@@ -23,6 +23,7 @@ class Acquire implements Op {
 export class mutex extends Obj {
   readonly sem = new Semaphore(1);
   owner: Task | null = null;
+  readonly hold = new Hold(this, 'write');
   readonly op_acquire: Op = new Acquire(this);
   readonly op_release: Op = { kind: 'unlock', obj: this, write: true };
 
@@ -42,10 +43,10 @@ export function mutex_destroy(lock: mutex): void {
 }
 
 function take(lock: mutex, since: number, tried: boolean): void {
-  // The gate has established that the unit is free: acquire() takes it before it returns.
-  void lock.sem.acquire();
+  // The gate has established that the unit is free, so async-mutex has nobody to queue and nothing to choose.
+  lock.sem.setValue(0);
   lock.owner = current;
-  note_acquired(lock, 'write', current, since, tried);
+  note_acquired(lock.hold, current, since, tried);
 }
 
 async function take_after(lock: mutex, wait: Promise<void>, since: number): Promise<void> {
@@ -61,6 +62,7 @@ export function mutex_lock(lock: mutex): Promise<void> | undefined {
   const wait = point(lock.op_acquire);
   if (wait !== undefined) return take_after(lock, wait, since);
   take(lock, since, false);
+  return undefined;
 }
 
 /** As mutex_lock, given up with -EINTR when a signal is pending. C: kernel/locking/mutex.c mutex_lock_interruptible() */
@@ -89,7 +91,7 @@ function release(lock: mutex): void {
     if (lock.owner === null) return;
   }
   lock.owner = null;
-  lock.sem.release();
+  lock.sem.setValue(1);
 }
 
 async function release_after(lock: mutex, wait: Promise<void>): Promise<void> {
@@ -102,6 +104,7 @@ export function mutex_unlock(lock: mutex): Promise<void> | undefined {
   const wait = point(lock.op_release);
   if (wait !== undefined) return release_after(lock, wait);
   release(lock);
+  return undefined;
 }
 
 /** C: kernel/locking/mutex.c mutex_is_locked() */

@@ -1,31 +1,54 @@
 // SPDX-License-Identifier: GPL-2.0-only
 import { machine, type HeldLock, type Obj, type Task } from '@vfio-lab/sim';
 
+/** A hold of a lock. Exclusive holds are reused: a lock has one holder at a time, so it owns the record. */
+export class Hold implements HeldLock {
+  readonly lock: Obj;
+  readonly mode: 'read' | 'write';
+  site = '';
+  since = 0;
+
+  constructor(lock: Obj, mode: 'read' | 'write') {
+    this.lock = lock;
+    this.mode = mode;
+  }
+}
+
 /**
- * Common part of every lock operation: keep the task's list of held locks (owner checks need it always) and tell the
- * machine's observer, when there is one.
+ * Common part of every acquisition: keep the task's list of holds (owner checks need it always) and tell the machine's
+ * observer, when there is one.
  */
-export function note_acquired(lock: Obj, mode: 'read' | 'write', task: Task, since: number, tried: boolean): void {
-  const now = machine.clock.now;
-  task.held.push({ lock, mode, site: task.site, since: now });
+export function note_acquired(hold: Hold, task: Task, since: number, tried: boolean): void {
+  task.held.push(hold);
   const observer = machine.lock_observer;
-  if (observer !== null) observer.acquired(lock, mode, task, now - since, tried);
+  if (observer === null) return;
+  const now = machine.clock.now;
+  hold.since = now;
+  hold.site = task.site;
+  observer.acquired(hold.lock, hold.mode, task, now - since, tried);
 }
 
 /** The task gives `lock` up. Returns false when it does not hold it (in this mode). */
 export function note_released(lock: Obj, mode: 'read' | 'write', task: Task): boolean {
   const held = task.held;
-  let i = held.length - 1;
-  while (i >= 0 && (held[i].lock !== lock || held[i].mode !== mode)) i--;
-  if (i < 0) return false;
-  const entry: HeldLock = held[i];
-  if (i === held.length - 1) held.pop();
-  else held.splice(i, 1);
+  const last = held.length - 1;
+  if (last < 0) return false;
+  let hold = held[last];
+  if (hold.lock === lock && hold.mode === mode) {
+    held.pop();
+  } else {
+    let i = last - 1;
+    while (i >= 0 && (held[i].lock !== lock || held[i].mode !== mode)) i--;
+    if (i < 0) return false;
+    hold = held[i];
+    held.splice(i, 1);
+  }
   const observer = machine.lock_observer;
-  if (observer !== null) observer.released(lock, entry, task);
+  if (observer !== null) observer.released(lock, hold, task);
   return true;
 }
 
+/** The task found the lock taken. */
 export function note_contended(lock: Obj, mode: 'read' | 'write', task: Task): void {
   const observer = machine.lock_observer;
   if (observer !== null) observer.contended(lock, mode, task);

@@ -2,13 +2,7 @@
 import { Semaphore } from 'async-mutex';
 import { access, current, machine, Obj, type Op, point, report, type Task } from '@vfio-lab/sim';
 import { might_sleep } from './context.ts';
-import { note_acquired, note_contended, note_released } from './observe.ts';
-
-/**
- * Readers that can hold a rw_semaphore at once; a writer takes all units. Small, because Semaphore.release() walks
- * from its value down to one.
- */
-export const RWSEM_UNITS = 64;
+import { Hold, note_acquired, note_contended, note_released } from './observe.ts';
 
 class Acquire implements Op {
   readonly kind = 'lock';
@@ -21,15 +15,20 @@ class Acquire implements Op {
   }
 
   enabled(): boolean {
-    const free = this.obj.sem.getValue();
-    return this.write ? free === RWSEM_UNITS : free > 0;
+    return can_take(this.obj, this.write);
   }
 }
 
-/** struct rw_semaphore. Its state is an async-mutex Semaphore: one unit a reader, all of them a writer. */
+/**
+ * struct rw_semaphore. Its state is an async-mutex Semaphore of one unit, which a writer takes, or the first reader
+ * for all readers until the last one leaves. (A unit for each reader would cost: Semaphore.release() walks from its
+ * value down to one.)
+ */
 export class rw_semaphore extends Obj {
-  readonly sem = new Semaphore(RWSEM_UNITS);
+  readonly sem = new Semaphore(1);
+  readers = 0;
   owner: Task | null = null;
+  readonly hold = new Hold(this, 'write');
   readonly op_read: Op = new Acquire(this, false);
   readonly op_write: Op = new Acquire(this, true);
   readonly op_up_read: Op = { kind: 'unlock', obj: this, write: false };
@@ -40,16 +39,25 @@ export class rw_semaphore extends Obj {
   }
 }
 
+function can_take(sem: rw_semaphore, write: boolean): boolean {
+  return sem.sem.getValue() > 0 || (!write && sem.readers > 0);
+}
+
 /** C: include/linux/rwsem.h init_rwsem() */
 export function init_rwsem(sem: rw_semaphore, name: string): void {
   sem.name = name;
 }
 
 function take(sem: rw_semaphore, write: boolean, since: number, tried: boolean): void {
-  // The gate has established that the units are free: acquire() takes them before it returns.
-  void sem.sem.acquire(write ? RWSEM_UNITS : 1);
-  if (write) sem.owner = current;
-  note_acquired(sem, write ? 'write' : 'read', current, since, tried);
+  // The gate has established that it can be had, so async-mutex has nobody to queue and nothing to choose.
+  if (write) {
+    sem.sem.setValue(0);
+    sem.owner = current;
+    note_acquired(sem.hold, current, since, tried);
+  } else {
+    if (sem.readers++ === 0) sem.sem.setValue(0);
+    note_acquired(new Hold(sem, 'read'), current, since, tried);
+  }
 }
 
 async function take_after(sem: rw_semaphore, write: boolean, wait: Promise<void>, since: number): Promise<void> {
@@ -60,29 +68,31 @@ async function take_after(sem: rw_semaphore, write: boolean, wait: Promise<void>
 function down(sem: rw_semaphore, write: boolean): Promise<void> | undefined {
   const since = machine.clock.now;
   const op = write ? sem.op_write : sem.op_read;
-  const free = sem.sem.getValue();
-  if (write ? free < RWSEM_UNITS : free === 0) note_contended(sem, write ? 'write' : 'read', current);
+  if (!can_take(sem, write)) note_contended(sem, write ? 'write' : 'read', current);
   const wait = point(op);
   if (wait !== undefined) return take_after(sem, write, wait, since);
   take(sem, write, since, false);
+  return undefined;
 }
 
 /** Sleep until held shared. C: kernel/locking/rwsem.c down_read() */
 export function down_read(sem: rw_semaphore): Promise<void> | undefined {
   might_sleep('down_read');
   return down(sem, false);
+  return undefined;
 }
 
 /** Sleep until held exclusively. C: kernel/locking/rwsem.c down_write() */
 export function down_write(sem: rw_semaphore): Promise<void> | undefined {
   might_sleep('down_write');
   return down(sem, true);
+  return undefined;
 }
 
 /** Shared without sleeping: 1 taken, 0 not. C: kernel/locking/rwsem.c down_read_trylock() */
 export async function down_read_trylock(sem: rw_semaphore): Promise<number> {
   await access(sem, false, 'trylock');
-  if (sem.sem.getValue() === 0) return 0;
+  if (!can_take(sem, false)) return 0;
   take(sem, false, machine.clock.now, true);
   return 1;
 }
@@ -90,7 +100,7 @@ export async function down_read_trylock(sem: rw_semaphore): Promise<number> {
 /** Exclusive without sleeping: 1 taken, 0 not. C: kernel/locking/rwsem.c down_write_trylock() */
 export async function down_write_trylock(sem: rw_semaphore): Promise<number> {
   await access(sem, true, 'trylock');
-  if (sem.sem.getValue() < RWSEM_UNITS) return 0;
+  if (!can_take(sem, true)) return 0;
   take(sem, true, machine.clock.now, true);
   return 1;
 }
@@ -98,11 +108,11 @@ export async function down_write_trylock(sem: rw_semaphore): Promise<number> {
 function release(sem: rw_semaphore, write: boolean): void {
   if (!note_released(sem, write ? 'write' : 'read', current)) {
     report('lock-owner', `${current.name} does up_${write ? 'write' : 'read'} on ${sem.name} without holding it so`);
-    const free = sem.sem.getValue();
-    if (write ? sem.owner === null : free === RWSEM_UNITS || sem.owner !== null) return;
+    if (write ? sem.owner === null : sem.readers === 0) return;
   }
   if (write) sem.owner = null;
-  sem.sem.release(write ? RWSEM_UNITS : 1);
+  else if (--sem.readers > 0) return;
+  sem.sem.setValue(1);
 }
 
 async function release_after(sem: rw_semaphore, write: boolean, wait: Promise<void>): Promise<void> {
@@ -115,6 +125,7 @@ export function up_read(sem: rw_semaphore): Promise<void> | undefined {
   const wait = point(sem.op_up_read);
   if (wait !== undefined) return release_after(sem, false, wait);
   release(sem, false);
+  return undefined;
 }
 
 /** C: kernel/locking/rwsem.c up_write() */
@@ -122,6 +133,7 @@ export function up_write(sem: rw_semaphore): Promise<void> | undefined {
   const wait = point(sem.op_up_write);
   if (wait !== undefined) return release_after(sem, true, wait);
   release(sem, true);
+  return undefined;
 }
 
 /** Exclusive to shared without letting a writer in. C: kernel/locking/rwsem.c downgrade_write() */
@@ -132,11 +144,11 @@ export async function downgrade_write(sem: rw_semaphore): Promise<void> {
     return;
   }
   sem.owner = null;
-  sem.sem.release(RWSEM_UNITS - 1);
-  note_acquired(sem, 'read', current, machine.clock.now, true);
+  sem.readers = 1;
+  note_acquired(new Hold(sem, 'read'), current, machine.clock.now, true);
 }
 
 /** C: include/linux/rwsem.h rwsem_is_locked() */
 export function rwsem_is_locked(sem: rw_semaphore): boolean {
-  return sem.sem.getValue() < RWSEM_UNITS;
+  return sem.sem.getValue() === 0;
 }

@@ -2,7 +2,7 @@
 import { Semaphore } from 'async-mutex';
 import { access, current, machine, Obj, type Op, point, report, type Task } from '@vfio-lab/sim';
 import { local_irq_restore, local_irq_save, pin, unpin } from './context.ts';
-import { note_acquired, note_contended, note_released } from './observe.ts';
+import { Hold, note_acquired, note_contended, note_released } from './observe.ts';
 
 class Acquire implements Op {
   readonly kind = 'lock';
@@ -22,6 +22,7 @@ class Acquire implements Op {
 export class spinlock_t extends Obj {
   readonly sem = new Semaphore(1);
   owner: Task | null = null;
+  readonly hold = new Hold(this, 'write');
   readonly op_acquire: Op = new Acquire(this);
   readonly op_release: Op = { kind: 'unlock', obj: this, write: true };
 
@@ -36,10 +37,10 @@ export function spin_lock_init(lock: spinlock_t, name: string): void {
 }
 
 function take(lock: spinlock_t, since: number, tried: boolean): void {
-  // The gate has established that the unit is free: acquire() takes it before it returns.
-  void lock.sem.acquire();
+  // The gate has established that the unit is free, so async-mutex has nobody to queue and nothing to choose.
+  lock.sem.setValue(0);
   lock.owner = current;
-  note_acquired(lock, 'write', current, since, tried);
+  note_acquired(lock.hold, current, since, tried);
 }
 
 async function take_after(lock: spinlock_t, wait: Promise<void>, since: number): Promise<void> {
@@ -55,6 +56,7 @@ export function spin_lock(lock: spinlock_t): Promise<void> | undefined {
   const wait = point(lock.op_acquire);
   if (wait !== undefined) return take_after(lock, wait, since);
   take(lock, since, false);
+  return undefined;
 }
 
 /** 1 taken, 0 not. C: include/linux/spinlock.h spin_trylock() */
@@ -72,7 +74,7 @@ function release(lock: spinlock_t): void {
     if (lock.owner === null) return;
   }
   lock.owner = null;
-  lock.sem.release();
+  lock.sem.setValue(1);
 }
 
 async function release_after(lock: spinlock_t, wait: Promise<void>): Promise<void> {
@@ -87,6 +89,7 @@ export function spin_unlock(lock: spinlock_t): Promise<void> | undefined {
   if (wait !== undefined) return release_after(lock, wait);
   release(lock);
   unpin();
+  return undefined;
 }
 
 async function flags_after(wait: Promise<void>, flags: boolean): Promise<boolean> {
@@ -111,17 +114,20 @@ export function spin_unlock_irqrestore(lock: spinlock_t, flags: boolean): Promis
   const wait = spin_unlock(lock);
   if (wait !== undefined) return restore_after(wait, flags);
   local_irq_restore(flags);
+  return undefined;
 }
 
 /** Interrupts off, whatever they were. C: include/linux/spinlock.h spin_lock_irq() */
 export function spin_lock_irq(lock: spinlock_t): Promise<void> | undefined {
   local_irq_save();
   return spin_lock(lock);
+  return undefined;
 }
 
 /** Interrupts on, whatever they were. C: include/linux/spinlock.h spin_unlock_irq() */
 export function spin_unlock_irq(lock: spinlock_t): Promise<void> | undefined {
   return spin_unlock_irqrestore(lock, false);
+  return undefined;
 }
 
 /** C: include/linux/spinlock.h spin_is_locked() */

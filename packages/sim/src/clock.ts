@@ -17,6 +17,8 @@ export interface ClockEntry {
  */
 export class Clock {
   now = 0;
+  /** When the next entry is due at the latest; Infinity when there is none. */
+  next_at = Infinity;
   #seq = 0;
   #heap: ClockEntry[] = [];
 
@@ -38,6 +40,7 @@ export class Clock {
       i = up;
     }
     heap[i] = entry;
+    this.next_at = heap[0].at;
     return entry;
   }
 
@@ -50,7 +53,7 @@ export class Clock {
 
   /** Is a live entry due by now? */
   due(): boolean {
-    return this.#heap.length > 0 && this.#heap[0].at <= this.now && this.peek() !== null && this.#heap[0].at <= this.now;
+    return this.next_at <= this.now && this.peek() !== null && this.next_at <= this.now;
   }
 
   /** Take out the next live entry and move the clock up to it if it lies ahead. */
@@ -66,7 +69,10 @@ export class Clock {
   #pop(): void {
     const heap = this.#heap;
     const last = heap.pop() as ClockEntry;
-    if (heap.length === 0) return;
+    if (heap.length === 0) {
+      this.next_at = Infinity;
+      return;
+    }
     let i = 0;
     for (;;) {
       let down = 2 * i + 1;
@@ -77,6 +83,7 @@ export class Clock {
       i = down;
     }
     heap[i] = last;
+    this.next_at = heap[0].at;
   }
 }
 

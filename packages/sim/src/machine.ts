@@ -72,7 +72,6 @@ export class Machine {
   readonly tasks: Task[] = [];
   /** Fields that patches add to structs, by class; applied by the allocator. */
   readonly struct_fields = new Map<unknown, Record<string, () => unknown>>();
-  policy: Policy;
   tracing: boolean;
   lock_observer: LockObserver | null = null;
   steps = 0;
@@ -85,14 +84,33 @@ export class Machine {
   #choices: string[] = [];
   /** Interrupt handlers and timer callbacks that have not ended. */
   #urgent = 0;
+  /** The running task may go on without a choice: a sticky policy and nothing urgent. */
+  #stay: boolean;
+  #policy: Policy;
   /** When a task other than a timer last ran. */
   #progress = 0;
   #finish: ((error: unknown) => void) | null = null;
 
   constructor(opts: MachineOptions = {}) {
-    this.policy = opts.policy ?? new RunToBlock();
+    this.#policy = opts.policy ?? new RunToBlock();
+    this.#stay = this.#policy.sticky;
     this.tracing = opts.tracing ?? false;
     this.max_steps = opts.max_steps ?? 20_000_000;
+  }
+
+  get policy(): Policy {
+    return this.#policy;
+  }
+
+  /** May be changed while the machine runs: a set-up runs under one policy, what follows under another. */
+  set policy(policy: Policy) {
+    this.#policy = policy;
+    this.#stay = policy.sticky && this.#urgent === 0;
+  }
+
+  #add_urgent(n: number): void {
+    this.#urgent += n;
+    this.#stay = this.#policy.sticky && this.#urgent === 0;
   }
 
   /** Decisions between more than one task so far, as a token that ReplayPolicy follows. Empty under run-to-block. */
@@ -155,9 +173,9 @@ export class Machine {
     const task = new Task(id, name, kind, cpu, opts.daemon ?? false, process, opts.comm ?? name);
     if (kind === 'hardirq') {
       task.op = { kind: 'irq', obj: task, write: true, enabled: irq_deliverable };
-      this.#urgent++;
+      this.#add_urgent(1);
     } else if (kind === 'timer') {
-      this.#urgent++;
+      this.#add_urgent(1);
     }
     this.tasks.push(task);
     const gate = new Promise<void>((resolve) => {
@@ -185,7 +203,7 @@ export class Machine {
 
   #end(task: Task): void {
     task.done = true;
-    if (task.kind === 'hardirq' || task.kind === 'timer') this.#urgent--;
+    if (task.kind === 'hardirq' || task.kind === 'timer') this.#add_urgent(-1);
     if (task.cpu.irq_task === task) task.cpu.irq_task = null;
     if (task.held.length > 0 && task.kind !== 'user') {
       report('lock-held-at-exit', `${task.name} ended with ${task.held[task.held.length - 1].lock.name} held`);
@@ -210,11 +228,13 @@ export class Machine {
     const task = current;
     task.op = op;
     if (++this.steps > this.max_steps) {
-      throw new Error(`no end after ${this.max_steps} scheduling points: ${task.name} in ${task.site || op.kind} on ${op.obj.name}`);
+      throw new Error(`no end after ${this.max_steps} points: ${task.name} in ${task.site || op.kind} on ${op.obj.name}`);
     }
-    if (this.policy.sticky && this.#urgent === 0 && (op.enabled === undefined || op.enabled(task)) && !this.clock.due()) {
-      return undefined;
-    }
+    if (this.#stay && this.clock.next_at > this.clock.now && (op.enabled === undefined || op.enabled(task))) return undefined;
+    return this.#leave(task);
+  }
+
+  #leave(task: Task): Promise<void> | undefined {
     const next = this.#choose(task);
     if (next === task) return undefined;
     const gate = new Promise<void>((resolve) => {

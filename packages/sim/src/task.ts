@@ -34,12 +34,12 @@ export class Cpu {
   }
 }
 
-/** A lock that a task holds, as the lock layer recorded it. */
+/** One hold of a lock: which, how, the C function that took it ('' when not instrumented), virtual ns of the taking. */
 export interface HeldLock {
   readonly lock: Obj;
   readonly mode: 'read' | 'write';
-  readonly site: string;
-  readonly since: number;
+  site: string;
+  since: number;
 }
 
 /** A kernel thread of execution: user thread, kworker, interrupt handler or timer callback. */
@@ -47,6 +47,8 @@ export class Task extends Obj {
   readonly id: number;
   readonly kind: TaskKind;
   readonly cpu: Cpu;
+  /** Runs in a context that can never sleep: an interrupt handler or a timer callback. */
+  readonly atomic: boolean;
   /** A daemon waits for work for ever; it does not keep the machine running. */
   readonly daemon: boolean;
   process: unknown;
@@ -69,6 +71,7 @@ export class Task extends Obj {
     this.id = id;
     this.kind = kind;
     this.cpu = cpu;
+    this.atomic = kind === 'hardirq' || kind === 'timer';
     this.daemon = daemon;
     this.process = process;
     this.comm = comm;
