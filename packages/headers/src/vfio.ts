@@ -7,18 +7,16 @@
  * with `!`; one that the code compares with NULL is `| null`.
  */
 
-import { blocking_notifier_head, cdev, device, EINVAL, ida, list_head, PAGE_SIZE, work_struct } from '@vfio-lab/kernel';
-import type { dev_t, device_class, err_ptr, eventfd_ctx, file, module, notifier_block } from '@vfio-lab/kernel';
-import type { user_ptr, vm_area_struct } from '@vfio-lab/kernel';
+import { blocking_notifier_head, cdev, device, EINVAL, ida, list_head, PAGE_SIZE, poll_table } from '@vfio-lab/kernel';
+import { work_struct } from '@vfio-lab/kernel';
+import type { Awaitable, dev_t, device_class, err_ptr, eventfd_ctx, file, module } from '@vfio-lab/kernel';
+import type { notifier_block, user_ptr, vm_area_struct } from '@vfio-lab/kernel';
 import type { iommu_group } from '@vfio-lab/iommu';
-import { completion, kref, mutex, poll_table, refcount_t, rw_semaphore, wait_queue_entry_t } from '@vfio-lab/locking';
+import { completion, kref, mutex, refcount_t, rw_semaphore, wait_queue_entry_t } from '@vfio-lab/locking';
 import type { int, Ref, u32 } from '@vfio-lab/sim';
 import { ref } from '@vfio-lab/sim';
 import { VFIO_DEVICE_FEATURE_GET, VFIO_DEVICE_FEATURE_PROBE, VFIO_DEVICE_FEATURE_SET } from './uapi/vfio.ts';
 import type { vfio_device_mig_state } from './uapi/vfio.ts';
-
-/** What a call through a function pointer gives: a value, or a promise when it reached a scheduling point. */
-export type Awaitable<T> = T | Promise<T>;
 
 /** A virtual machine, by reference only. */
 export type kvm = object;

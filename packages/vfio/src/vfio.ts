@@ -9,6 +9,7 @@ import {
   add_taint,
   alloc_chrdev_region,
   anon_inode_getfile,
+  ARRAY_SIZE,
   BLOCKING_INIT_NOTIFIER_HEAD,
   capable,
   CAP_SYS_RAWIO,
@@ -45,6 +46,7 @@ import {
   FMODE_PWRITE,
   fput,
   get_file,
+  get_module,
   get_unused_fd_flags,
   get_user,
   GFP_KERNEL,
@@ -66,12 +68,13 @@ import {
   list_for_each_entry_continue_reverse,
   LOCKDEP_STILL_OK,
   MAJOR,
+  memcpy,
+  memset,
   MINOR,
   MINORMASK,
   misc_deregister,
   misc_register,
   MKDEV,
-  module,
   module_put,
   O_CLOEXEC,
   O_RDWR,
@@ -83,10 +86,12 @@ import {
   put_device,
   put_unused_fd,
   sizeof,
+  strcmp,
   strndup_user,
   TAINT_USER,
   task_pid_nr,
   try_module_get,
+  U32_MAX,
   unregister_chrdev_region,
   WARN_ON,
   WARN_ON_ONCE,
@@ -216,11 +221,10 @@ const DRIVER_VERSION = '0.3';
 const DRIVER_DESC = 'VFIO - User Level meta-driver';
 
 const VFIO_MINOR = 196;
-const U32_MAX = 0xffffffff;
 
 /** C: drivers/vfio/vfio.c file-scope data */
 export function statics(k: Kernel): Partial<Kernel> {
-  const THIS_MODULE = new module('vfio');
+  const THIS_MODULE = get_module('vfio');
   const vfio_fops: Kernel['vfio_fops'] = {
     owner: THIS_MODULE,
     open: (inode, filep) => k.vfio_fops_open(inode, filep),
@@ -233,7 +237,7 @@ export function statics(k: Kernel): Partial<Kernel> {
     CONFIG_VFIO_NOIOMMU: false,
     vfio: new vfio_state(),
     noiommu: false,
-    vfio_device_set_xa: new xarray<vfio_device_set>(),
+    vfio_device_set_xa: new xarray<vfio_device_set>('vfio_device_set_xa.xa_lock'),
     vfio_noiommu_ops: {
       name: 'vfio-noiommu',
       owner: THIS_MODULE,
@@ -273,7 +277,7 @@ export function statics(k: Kernel): Partial<Kernel> {
 /** C: drivers/vfio/vfio.c vfio_assign_device_set() */
 export async function vfio_assign_device_set(this: Kernel, device: vfio_device, set_id: unknown): Promise<int> {
   const idx = set_id;
-  let dev_set: vfio_device_set | null;
+  let dev_set: vfio_device_set | err_ptr | null;
 
   if (WARN_ON(!set_id)) return -EINVAL;
 
@@ -712,7 +716,7 @@ export async function vfio_device_get_from_name(
         break;
       }
     } else {
-      ret = Number(dev_name(it.dev) === buf);
+      ret = Number(!strcmp(dev_name(it.dev), buf));
     }
 
     if (ret && (await this.vfio_device_try_get(it))) {
@@ -1330,15 +1334,15 @@ export function vfio_mig_get_next_state(
   next_fsm: Ref<vfio_device_mig_state>,
 ): int {
   const supported = (state: vfio_device_mig_state): boolean =>
-    (state_flags_table[state]! & device.migration_flags) >>> 0 === state_flags_table[state]!;
+    (state_flags_table[state] & device.migration_flags) >>> 0 === state_flags_table[state];
 
-  if (WARN_ON(cur_fsm >= vfio_from_fsm_table.length || !supported(cur_fsm))) return -EINVAL;
+  if (WARN_ON(cur_fsm >= ARRAY_SIZE(vfio_from_fsm_table) || !supported(cur_fsm))) return -EINVAL;
 
-  if (new_fsm >= vfio_from_fsm_table.length || !supported(new_fsm)) return -EINVAL;
+  if (new_fsm >= ARRAY_SIZE(vfio_from_fsm_table) || !supported(new_fsm)) return -EINVAL;
 
   // States that the device lacks are stepped over
-  next_fsm.v = vfio_from_fsm_table[cur_fsm]![new_fsm]!;
-  while (!supported(next_fsm.v)) next_fsm.v = vfio_from_fsm_table[next_fsm.v]![new_fsm]!;
+  next_fsm.v = vfio_from_fsm_table[cur_fsm][new_fsm];
+  while (!supported(next_fsm.v)) next_fsm.v = vfio_from_fsm_table[next_fsm.v][new_fsm];
 
   return next_fsm.v !== VFIO_DEVICE_STATE_ERROR ? 0 : -EINVAL;
 }
@@ -1590,17 +1594,17 @@ export function vfio_info_cap_add(
   }
 
   caps.buf = buf;
-  const header = new vfio_info_cap_header(buf.subarray(caps.size));
+  const header = new vfio_info_cap_header(buf, caps.size);
 
   // All of it is copied to user space some day
-  header.bytes.fill(0, 0, size);
+  memset(buf, 0, size, caps.size);
 
   header.id = id;
   header.version = version;
 
   // To the end of the chain
   let tmp = new vfio_info_cap_header(buf);
-  while (tmp.next) tmp = new vfio_info_cap_header(buf.subarray(tmp.next));
+  while (tmp.next) tmp = new vfio_info_cap_header(buf, tmp.next);
 
   tmp.next = caps.size;
   caps.size += size;
@@ -1612,12 +1616,8 @@ export function vfio_info_cap_add(
 export function vfio_info_cap_shift(this: Kernel, caps: vfio_info_cap, offset: number): void {
   const buf = caps.buf as Uint8Array;
 
-  for (
-    let tmp = new vfio_info_cap_header(buf);
-    tmp.next;
-    tmp = new vfio_info_cap_header(buf.subarray(tmp.next - offset))
-  )
-    tmp.next += offset;
+  let tmp = new vfio_info_cap_header(buf);
+  for (; tmp.next; tmp = new vfio_info_cap_header(buf, tmp.next - offset)) tmp.next += offset;
 }
 
 /** C: drivers/vfio/vfio.c vfio_info_add_capability() */
@@ -1628,11 +1628,13 @@ export function vfio_info_add_capability(
   size: number,
 ): int {
   const { id, version } = new vfio_info_cap_header(cap.bytes);
+  const at = caps.size;
   const header = this.vfio_info_cap_add(caps, size, id, version);
   if (IS_ERR(header)) return PTR_ERR(header);
 
+  // What follows the header, in both
   const hdrsz = sizeof(vfio_info_cap_header);
-  header.bytes.set(cap.bytes.subarray(hdrsz, size), hdrsz);
+  memcpy(caps.buf as Uint8Array, cap.bytes, size - hdrsz, at + hdrsz, hdrsz);
 
   return 0;
 }

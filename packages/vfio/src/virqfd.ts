@@ -32,7 +32,7 @@ import {
   schedule_work,
   vfs_poll,
 } from '@vfio-lab/kernel';
-import type { file, poll_table, work_struct, workqueue_struct } from '@vfio-lab/kernel';
+import type { Awaitable, file, poll_table, work_struct, workqueue_struct } from '@vfio-lab/kernel';
 import {
   add_wait_queue,
   init_waitqueue_func_entry,
@@ -44,7 +44,7 @@ import {
 } from '@vfio-lab/locking';
 import type { wait_queue_entry_t, wait_queue_head_t } from '@vfio-lab/locking';
 import { virqfd } from '@vfio-lab/headers';
-import type { Awaitable, Kernel, virqfd_ref } from '@vfio-lab/headers';
+import type { Kernel, virqfd_ref } from '@vfio-lab/headers';
 import { ref } from '@vfio-lab/sim';
 import type { int } from '@vfio-lab/sim';
 

@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /* Prototypes and file-scope data of drivers/vfio/virqfd.c (v5.19-rc4), static ones too, in the file's order. */
 
-import type { file, work_struct, workqueue_struct } from '@vfio-lab/kernel';
-import type { poll_table, spinlock_t, wait_queue_entry_t, wait_queue_head_t } from '@vfio-lab/locking';
+import type { Awaitable, file, poll_table, work_struct, workqueue_struct } from '@vfio-lab/kernel';
+import type { spinlock_t, wait_queue_entry_t, wait_queue_head_t } from '@vfio-lab/locking';
 import type { int } from '@vfio-lab/sim';
-import type { Awaitable, virqfd, virqfd_ref } from '../vfio.ts';
+import type { virqfd, virqfd_ref } from '../vfio.ts';
 
 export interface virqfd_c {
   vfio_irqfd_cleanup_wq: workqueue_struct | null;
