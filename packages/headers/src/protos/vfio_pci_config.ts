@@ -8,34 +8,37 @@ import type { int, Ref, u16, u32, u8 } from '@vfio-lab/sim';
 
 import type { vfio_pci_core_device } from '../vfio_pci_core.ts';
 
-/** The type of `perm_bits.readfn`: fills the low `count` bytes of `val`; returns `count` or a negative errno. */
-export type perm_bits_readfn = (
+/**
+ * A read of `count` bytes (1, 2 or 4) at `pos`, which is `offset` in its capability.
+ * The low `count` bytes of `val` get the data; the result is `count` or a negative errno.
+ */
+export type config_read<R> = (
   vdev: vfio_pci_core_device,
   pos: int,
   count: int,
   perm: perm_bits,
   offset: int,
   val: Ref<u32>,
-) => Promise<int> | int;
+) => R;
 
-/** The type of `perm_bits.writefn`: takes the low `count` bytes of `val`; returns `count` or a negative errno. */
-export type perm_bits_writefn = (
+/** A write of the low `count` bytes of `val`; the rest as for config_read. */
+export type config_write<R> = (
   vdev: vfio_pci_core_device,
   pos: int,
   count: int,
   perm: perm_bits,
   offset: int,
   val: u32,
-) => Promise<int> | int;
+) => R;
 
 /** C: drivers/vfio/pci/vfio_pci_config.c struct perm_bits. Which bits of a capability are virtual, which writable. */
 export class perm_bits {
-  /** 1: the bit is kept in vconfig; 0: it is the device's. */
-  virt: Uint8Array | null = null;
+  /** 1: the bit is kept in vconfig; 0: it is the device's. There once alloc_perm_bits() was called. */
+  virt!: Uint8Array;
   /** 1: the user may write the bit. */
-  write: Uint8Array | null = null;
-  readfn: perm_bits_readfn | null = null;
-  writefn: perm_bits_writefn | null = null;
+  write!: Uint8Array;
+  readfn: config_read<Promise<int> | int> | null = null;
+  writefn: config_write<Promise<int> | int> | null = null;
 }
 
 /** Prototypes of vfio_pci_config.c, in file order; the tables are file-scope data, fresh for each image. */
@@ -50,27 +53,13 @@ export interface vfio_pci_config_c {
 
   vfio_user_config_read(pdev: pci_dev, offset: int, val: Ref<u32>, count: int): Promise<int>;
   vfio_user_config_write(pdev: pci_dev, offset: int, val: u32, count: int): Promise<int>;
-  vfio_default_config_read(
-    vdev: vfio_pci_core_device, pos: int, count: int, perm: perm_bits, offset: int, val: Ref<u32>,
-  ): Promise<int>;
-  vfio_default_config_write(
-    vdev: vfio_pci_core_device, pos: int, count: int, perm: perm_bits, offset: int, val: u32,
-  ): Promise<int>;
-  vfio_direct_config_read(
-    vdev: vfio_pci_core_device, pos: int, count: int, perm: perm_bits, offset: int, val: Ref<u32>,
-  ): Promise<int>;
-  vfio_raw_config_write(
-    vdev: vfio_pci_core_device, pos: int, count: int, perm: perm_bits, offset: int, val: u32,
-  ): Promise<int>;
-  vfio_raw_config_read(
-    vdev: vfio_pci_core_device, pos: int, count: int, perm: perm_bits, offset: int, val: Ref<u32>,
-  ): Promise<int>;
-  vfio_virt_config_write(
-    vdev: vfio_pci_core_device, pos: int, count: int, perm: perm_bits, offset: int, val: u32,
-  ): int;
-  vfio_virt_config_read(
-    vdev: vfio_pci_core_device, pos: int, count: int, perm: perm_bits, offset: int, val: Ref<u32>,
-  ): int;
+  vfio_default_config_read: config_read<Promise<int>>;
+  vfio_default_config_write: config_write<Promise<int>>;
+  vfio_direct_config_read: config_read<Promise<int>>;
+  vfio_raw_config_write: config_write<Promise<int>>;
+  vfio_raw_config_read: config_read<Promise<int>>;
+  vfio_virt_config_write: config_write<int>;
+  vfio_virt_config_read: config_read<int>;
   free_perm_bits(perm: perm_bits): void;
   alloc_perm_bits(perm: perm_bits, size: int): int;
   p_setb(p: perm_bits, off: int, virt: u8, write: u8): void;
@@ -80,43 +69,27 @@ export interface vfio_pci_config_c {
   vfio_bar_restore(vdev: vfio_pci_core_device): Promise<void>;
   vfio_generate_bar_flags(pdev: pci_dev, bar: int): u32;
   vfio_bar_fixup(vdev: vfio_pci_core_device): void;
-  vfio_basic_config_read(
-    vdev: vfio_pci_core_device, pos: int, count: int, perm: perm_bits, offset: int, val: Ref<u32>,
-  ): Promise<int>;
+  vfio_basic_config_read: config_read<Promise<int>>;
   vfio_need_bar_restore(vdev: vfio_pci_core_device): Promise<boolean>;
-  vfio_basic_config_write(
-    vdev: vfio_pci_core_device, pos: int, count: int, perm: perm_bits, offset: int, val: u32,
-  ): Promise<int>;
+  vfio_basic_config_write: config_write<Promise<int>>;
   init_pci_cap_basic_perm(perm: perm_bits): int;
   vfio_lock_and_set_power_state(vdev: vfio_pci_core_device, state: pci_power_t): Promise<void>;
-  vfio_pm_config_write(
-    vdev: vfio_pci_core_device, pos: int, count: int, perm: perm_bits, offset: int, val: u32,
-  ): Promise<int>;
+  vfio_pm_config_write: config_write<Promise<int>>;
   init_pci_cap_pm_perm(perm: perm_bits): int;
-  vfio_vpd_config_write(
-    vdev: vfio_pci_core_device, pos: int, count: int, perm: perm_bits, offset: int, val: u32,
-  ): Promise<int>;
+  vfio_vpd_config_write: config_write<Promise<int>>;
   init_pci_cap_vpd_perm(perm: perm_bits): int;
   init_pci_cap_pcix_perm(perm: perm_bits): int;
-  vfio_exp_config_write(
-    vdev: vfio_pci_core_device, pos: int, count: int, perm: perm_bits, offset: int, val: u32,
-  ): Promise<int>;
+  vfio_exp_config_write: config_write<Promise<int>>;
   init_pci_cap_exp_perm(perm: perm_bits): int;
-  vfio_af_config_write(
-    vdev: vfio_pci_core_device, pos: int, count: int, perm: perm_bits, offset: int, val: u32,
-  ): Promise<int>;
+  vfio_af_config_write: config_write<Promise<int>>;
   init_pci_cap_af_perm(perm: perm_bits): int;
   init_pci_ext_cap_err_perm(perm: perm_bits): int;
   init_pci_ext_cap_pwr_perm(perm: perm_bits): int;
   vfio_pci_uninit_perm_bits(): void;
   vfio_pci_init_perm_bits(): int;
   vfio_find_cap_start(vdev: vfio_pci_core_device, pos: int): int;
-  vfio_msi_config_read(
-    vdev: vfio_pci_core_device, pos: int, count: int, perm: perm_bits, offset: int, val: Ref<u32>,
-  ): Promise<int>;
-  vfio_msi_config_write(
-    vdev: vfio_pci_core_device, pos: int, count: int, perm: perm_bits, offset: int, val: u32,
-  ): Promise<int>;
+  vfio_msi_config_read: config_read<Promise<int>>;
+  vfio_msi_config_write: config_write<Promise<int>>;
   init_pci_cap_msi_perm(perm: perm_bits, len: int, flags: u16): int;
   vfio_msi_cap_len(vdev: vfio_pci_core_device, pos: u8): Promise<int>;
   vfio_vc_cap_len(vdev: vfio_pci_core_device, pos: u16): Promise<int>;
@@ -130,9 +103,17 @@ export interface vfio_pci_config_c {
   vfio_config_free(vdev: vfio_pci_core_device): void;
   vfio_pci_cap_remaining_dword(vdev: vfio_pci_core_device, pos: number): int;
   vfio_config_do_rw(
-    vdev: vfio_pci_core_device, buf: user_ptr, count: number, ppos: Ref<number>, iswrite: boolean,
+    vdev: vfio_pci_core_device,
+    buf: user_ptr,
+    count: number,
+    ppos: Ref<number>,
+    iswrite: boolean,
   ): Promise<int>;
   vfio_pci_config_rw(
-    vdev: vfio_pci_core_device, buf: user_ptr, count: number, ppos: Ref<number>, iswrite: boolean,
+    vdev: vfio_pci_core_device,
+    buf: user_ptr,
+    count: number,
+    ppos: Ref<number>,
+    iswrite: boolean,
   ): Promise<int>;
 }

@@ -30,15 +30,27 @@ export interface vfio_pci_rdwr_c {
   ): Promise<number>;
   vfio_pci_setup_barmap(vdev: vfio_pci_core_device, bar: int): Promise<int>;
   vfio_pci_bar_rw(
-    vdev: vfio_pci_core_device, buf: user_ptr, count: number, ppos: Ref<number>, iswrite: boolean,
+    vdev: vfio_pci_core_device,
+    buf: user_ptr,
+    count: number,
+    ppos: Ref<number>,
+    iswrite: boolean,
   ): Promise<number>;
   vfio_pci_vga_rw(
-    vdev: vfio_pci_core_device, buf: user_ptr, count: number, ppos: Ref<number>, iswrite: boolean,
+    vdev: vfio_pci_core_device,
+    buf: user_ptr,
+    count: number,
+    ppos: Ref<number>,
+    iswrite: boolean,
   ): Promise<number>;
   vfio_pci_ioeventfd_do_write(ioeventfd: vfio_pci_ioeventfd, test_mem: boolean): Promise<void>;
   vfio_pci_ioeventfd_handler(opaque: vfio_pci_ioeventfd, unused: unknown): Promise<int>;
   vfio_pci_ioeventfd_thread(opaque: vfio_pci_ioeventfd, unused: unknown): Promise<void>;
   vfio_pci_ioeventfd(
-    vdev: vfio_pci_core_device, offset: number, data: bigint, count: int, fd: int,
+    vdev: vfio_pci_core_device,
+    offset: number,
+    data: bigint,
+    count: int,
+    fd: int,
   ): Promise<int>;
 }
