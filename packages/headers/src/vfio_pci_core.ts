@@ -2,9 +2,8 @@
 // include/linux/vfio_pci_core.h (v5.19-rc4): what the PCI driver keeps about a device it hands to user space.
 
 import type { int, Ref, u16, u32, u8 } from '@vfio-lab/sim';
-import type { mutex as mutex_t } from '@vfio-lab/locking';
 import { mutex, rw_semaphore, spinlock_t } from '@vfio-lab/locking';
-import type { eventfd_ctx, kstring, user_ptr, vm_area_struct } from '@vfio-lab/kernel';
+import type { Awaitable, eventfd_ctx, kstring, user_ptr, vm_area_struct } from '@vfio-lab/kernel';
 import { ENODEV, list_head, notifier_block, uuid_t } from '@vfio-lab/kernel';
 import { irq_bypass_producer } from '@vfio-lab/irq';
 import type { iomem, pci_dev, pci_saved_state } from '@vfio-lab/pci';
@@ -42,22 +41,6 @@ export const PCI_CAP_ID_INVALID_VIRT = 0xfe;
 
 export const VFIO_PCI_IOEVENTFD_MAX = 1000;
 
-/**
- * C's `&obj->key`: a reference that reads and writes one field.
- * @param obj the struct
- * @param key the name of its field
- */
-export function addr_of<T extends object, K extends keyof T>(obj: T, key: K): Ref<T[K]> {
-  return {
-    get v(): T[K] {
-      return obj[key];
-    },
-    set v(value: T[K]) {
-      obj[key] = value;
-    },
-  };
-}
-
 export class vfio_pci_ioeventfd {
   next = new list_head<vfio_pci_ioeventfd>(this);
   vdev!: vfio_pci_core_device;
@@ -80,22 +63,22 @@ export class vfio_pci_irq_ctx {
 }
 
 export interface vfio_pci_regops {
-  rw?(
+  rw(
     vdev: vfio_pci_core_device,
     buf: user_ptr,
     count: number,
     ppos: Ref<number>,
     iswrite: boolean,
-  ): Promise<number>;
-  release?(vdev: vfio_pci_core_device, region: vfio_pci_region): Promise<void>;
-  mmap?(vdev: vfio_pci_core_device, region: vfio_pci_region, vma: vm_area_struct): Promise<int>;
-  add_capability?(vdev: vfio_pci_core_device, region: vfio_pci_region, caps: vfio_info_cap): Promise<int>;
+  ): Awaitable<number>;
+  release(vdev: vfio_pci_core_device, region: vfio_pci_region): Awaitable<void>;
+  mmap?(vdev: vfio_pci_core_device, region: vfio_pci_region, vma: vm_area_struct): Awaitable<int>;
+  add_capability?(vdev: vfio_pci_core_device, region: vfio_pci_region, caps: vfio_info_cap): Awaitable<int>;
 }
 
 export class vfio_pci_region {
   type: u32 = 0;
   subtype: u32 = 0;
-  ops: vfio_pci_regops = {};
+  ops!: vfio_pci_regops;
   data: unknown = null;
   size = 0;
   flags: u32 = 0;
@@ -108,7 +91,7 @@ export class vfio_pci_dummy_resource {
 }
 
 export class vfio_pci_vf_token {
-  lock: mutex_t = new mutex();
+  lock = new mutex();
   uuid = new uuid_t();
   users: int = 0;
 }
@@ -129,7 +112,7 @@ export class vfio_pci_core_device {
   vconfig!: Uint8Array;
   msi_perm: perm_bits | null = null;
   irqlock = new spinlock_t();
-  igate: mutex_t = new mutex();
+  igate = new mutex();
   /** There while an interrupt mode is set (irq_type); dangling afterwards, as in C. */
   ctx!: vfio_pci_irq_ctx[];
   num_ctx: int = 0;
@@ -156,13 +139,13 @@ export class vfio_pci_core_device {
   err_trigger: eventfd_ctx | null = null;
   req_trigger: eventfd_ctx | null = null;
   dummy_resources_list = new list_head<vfio_pci_dummy_resource>();
-  ioeventfds_lock: mutex_t = new mutex();
+  ioeventfds_lock = new mutex();
   ioeventfds_list = new list_head<vfio_pci_ioeventfd>();
   vf_token: vfio_pci_vf_token | null = null;
   sriov_pfs_item = new list_head<vfio_pci_core_device>(this);
   sriov_pf_core_dev: vfio_pci_core_device | null = null;
   nb = new notifier_block(this);
-  vma_lock: mutex_t = new mutex();
+  vma_lock = new mutex();
   vma_list = new list_head<vfio_pci_mmap_vma>();
   memory_lock = new rw_semaphore();
 }

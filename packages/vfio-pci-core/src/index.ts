@@ -1,2 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only
-export {};
+/* One namespace a C file: what link() of @vfio-lab/series takes. */
+export * as vfio_pci_core from './vfio_pci_core.ts';
+export * as vfio_pci_rdwr from './vfio_pci_rdwr.ts';
+export * from './left_out.ts';

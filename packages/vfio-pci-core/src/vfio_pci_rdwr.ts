@@ -18,6 +18,7 @@ import {
   ENODEV,
   ENOMEM,
   ENOSPC,
+  field_ref,
   GFP_KERNEL,
   kfree,
   kzalloc,
@@ -56,7 +57,6 @@ import {
 } from '@vfio-lab/pci';
 import type { Kernel, vfio_pci_core_device } from '@vfio-lab/headers';
 import {
-  addr_of,
   VFIO_PCI_BAR5_REGION_INDEX,
   vfio_pci_ioeventfd as struct_vfio_pci_ioeventfd,
   VFIO_PCI_IOEVENTFD_MAX,
@@ -577,7 +577,7 @@ export async function vfio_pci_ioeventfd(
         ioeventfd.count === count
       ) {
         if (fd === -1) {
-          await this.vfio_virqfd_disable(addr_of(ioeventfd, 'virqfd'));
+          await this.vfio_virqfd_disable(field_ref(ioeventfd, 'virqfd'));
           list_del(ioeventfd.next);
           vdev.ioeventfds_nr--;
           kfree(ioeventfd);
@@ -617,7 +617,7 @@ export async function vfio_pci_ioeventfd(
       (opaque, unused) => this.vfio_pci_ioeventfd_handler(opaque, unused),
       (opaque, unused) => this.vfio_pci_ioeventfd_thread(opaque, unused),
       null,
-      addr_of(ioeventfd, 'virqfd'),
+      field_ref(ioeventfd, 'virqfd'),
       fd,
     );
     if (ret) {

@@ -1,2 +1,3 @@
 // SPDX-License-Identifier: GPL-2.0-only
-export {};
+/* One namespace a C file: what link() of @vfio-lab/series takes. */
+export * as vfio_pci_intrs from './vfio_pci_intrs.ts';

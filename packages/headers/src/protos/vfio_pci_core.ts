@@ -69,7 +69,12 @@ export interface vfio_pci_core_c {
   vfio_pci_fill_devs(pdev: pci_dev, data: unknown): Promise<int>;
   vfio_pci_dev_below_slot(pdev: pci_dev, slot: pci_slot | null): boolean;
   vfio_pci_walk_wrapper(pdev: pci_dev, data: unknown): Promise<int>;
-  vfio_pci_for_each_slot_or_bus(pdev: pci_dev, fn: vfio_pci_walk_fn, data: unknown, slot: boolean): Promise<int>;
+  vfio_pci_for_each_slot_or_bus(
+    pdev: pci_dev,
+    fn: vfio_pci_walk_fn,
+    data: unknown,
+    slot: boolean,
+  ): Promise<int>;
   msix_mmappable_cap(vdev: vfio_pci_core_device, caps: vfio_info_cap): int;
   vfio_pci_register_dev_region(
     vdev: vfio_pci_core_device,
@@ -90,8 +95,18 @@ export interface vfio_pci_core_c {
     ppos: Ref<number>,
     iswrite: boolean,
   ): Promise<number>;
-  vfio_pci_core_read(core_vdev: vfio_device, buf: user_ptr, count: number, ppos: Ref<number>): Promise<number>;
-  vfio_pci_core_write(core_vdev: vfio_device, buf: user_ptr, count: number, ppos: Ref<number>): Promise<number>;
+  vfio_pci_core_read(
+    core_vdev: vfio_device,
+    buf: user_ptr,
+    count: number,
+    ppos: Ref<number>,
+  ): Promise<number>;
+  vfio_pci_core_write(
+    core_vdev: vfio_device,
+    buf: user_ptr,
+    count: number,
+    ppos: Ref<number>,
+  ): Promise<number>;
   vfio_pci_zap_and_vma_lock(vdev: vfio_pci_core_device, try_: boolean): Promise<int>;
   vfio_pci_zap_and_down_write_memory_lock(vdev: vfio_pci_core_device): Promise<void>;
   vfio_pci_memory_lock_and_enable(vdev: vfio_pci_core_device): Promise<u16>;
