@@ -1,0 +1,91 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/* The functions of a mirrored TypeScript file and the calls they make, from its syntax tree. */
+
+import { readFileSync } from 'node:fs';
+import ts from 'typescript';
+
+export interface TsFunction {
+  readonly name: string;
+  readonly calls: readonly TsCall[];
+}
+
+export interface TsCall {
+  readonly name: string;
+  /** A method of some object: an indirect call of the driver, or just a method of the language. */
+  readonly method: boolean;
+}
+
+/** Where a file gets a name from: a package of ours, or itself. Names of the language have no origin. */
+type Origins = ReadonlyMap<string, string>;
+
+function originsOf(file: ts.SourceFile): Origins {
+  const origins = new Map<string, string>();
+  for (const statement of file.statements) {
+    if (ts.isFunctionDeclaration(statement) && statement.name !== undefined) {
+      origins.set(statement.name.text, 'local');
+    }
+    if (!ts.isImportDeclaration(statement)) continue;
+    const from = (statement.moduleSpecifier as ts.StringLiteral).text;
+    const bindings = statement.importClause?.namedBindings;
+    if (bindings === undefined || !ts.isNamedImports(bindings)) continue;
+    for (const element of bindings.elements) origins.set(element.name.text, from);
+  }
+  return origins;
+}
+
+/** `(work) => this.virqfd_shutdown(work)` is what C writes as `virqfd_shutdown`: a pointer, not a call. */
+function isFunctionPointer(node: ts.Node): boolean {
+  if (!ts.isArrowFunction(node)) return false;
+  let body: ts.Node = node.body;
+  if (ts.isAwaitExpression(body)) body = body.expression;
+  return (
+    ts.isCallExpression(body) &&
+    ts.isPropertyAccessExpression(body.expression) &&
+    body.expression.expression.kind === ts.SyntaxKind.ThisKeyword
+  );
+}
+
+/** What is called, under its C name; null when it belongs to the language and not to the kernel. */
+function callee(call: ts.CallExpression, origins: Origins): TsCall | null {
+  let fn: ts.Expression = call.expression;
+  while (ts.isParenthesizedExpression(fn) || ts.isNonNullExpression(fn) || ts.isAsExpression(fn)) {
+    fn = fn.expression;
+  }
+  if (ts.isPropertyAccessExpression(fn)) {
+    return { name: fn.name.text, method: fn.expression.kind !== ts.SyntaxKind.ThisKeyword };
+  }
+  if (!ts.isIdentifier(fn)) return null;
+  const origin = origins.get(fn.text);
+  if (origin === '@vfio-lab/sim' || origin === 'local' || origin?.startsWith('.')) return null;
+  if (origin === undefined && fn.text in globalThis) return null;
+  // A variable that holds a function is C's function pointer, or a helper inside the function
+  return { name: fn.text, method: origin === undefined };
+}
+
+function callsOf(body: ts.Node, origins: Origins): TsCall[] {
+  const calls: TsCall[] = [];
+  const visit = (node: ts.Node): void => {
+    if (isFunctionPointer(node)) return;
+    if (ts.isCallExpression(node)) {
+      const call = callee(node, origins);
+      if (call !== null) calls.push(call);
+    }
+    ts.forEachChild(node, visit);
+  };
+  visit(body);
+  return calls;
+}
+
+/** The exported functions of a file in its order; `statics` is not a C function. */
+export function readMirrored(path: string): TsFunction[] {
+  const file = ts.createSourceFile(path, readFileSync(path, 'utf8'), ts.ScriptTarget.ES2023, true);
+  const origins = originsOf(file);
+  const functions: TsFunction[] = [];
+  for (const statement of file.statements) {
+    if (!ts.isFunctionDeclaration(statement) || statement.name === undefined || statement.body === undefined) continue;
+    const exported = statement.modifiers?.some((m) => m.kind === ts.SyntaxKind.ExportKeyword) ?? false;
+    if (!exported || statement.name.text === 'statics') continue;
+    functions.push({ name: statement.name.text, calls: callsOf(statement.body, origins) });
+  }
+  return functions;
+}
