@@ -48,7 +48,7 @@ export class Lockdep implements LockObserver {
       const from = held[i].lock.name;
       if (NOVALIDATE.has(from)) continue;
       if (from === name) {
-        this.#recursion(held[i], lock, mode);
+        if (!held[held.length - 1].subclass) this.#recursion(held[i], lock, mode);
         continue;
       }
       const out = this.#out.get(from);

@@ -7,6 +7,7 @@ export class Hold implements HeldLock {
   readonly mode: 'read' | 'write';
   site = '';
   since = 0;
+  subclass = 0;
 
   constructor(lock: Obj, mode: 'read' | 'write') {
     this.lock = lock;

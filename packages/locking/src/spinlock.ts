@@ -59,6 +59,20 @@ export function spin_lock(lock: spinlock_t): Promise<void> | undefined {
   return undefined;
 }
 
+/** For spin_lock_nested(): one lock of the class is held already. */
+export const SINGLE_DEPTH_NESTING = 1;
+
+/** As spin_lock, telling lockdep that another lock of the class may be held. C: include/linux/spinlock.h spin_lock_nested() */
+export async function spin_lock_nested(lock: spinlock_t, subclass: number): Promise<void> {
+  pin();
+  const since = machine.clock.now;
+  if (lock.owner !== null) note_contended(lock, 'write', current);
+  await point(lock.op_acquire);
+  lock.hold.subclass = subclass;
+  take(lock, since, false);
+  lock.hold.subclass = 0;
+}
+
 /** 1 taken, 0 not. C: include/linux/spinlock.h spin_trylock() */
 export async function spin_trylock(lock: spinlock_t): Promise<number> {
   await access(lock, true, 'trylock');

@@ -40,6 +40,8 @@ export interface HeldLock {
   readonly mode: 'read' | 'write';
   site: string;
   since: number;
+  /** Non-zero: taken with a nesting annotation, so that another lock of its class may be held. */
+  subclass?: number;
 }
 
 /** A kernel thread of execution: user thread, kworker, interrupt handler or timer callback. */
