@@ -1180,7 +1180,7 @@ export async function vfio_pci_core_ioctl(
       }
 
       // only group files count
-      if (!(await this.vfio_file_iommu_group(file))) {
+      if (!this.vfio_file_iommu_group(file)) {
         await fput(file);
         ret = -EINVAL;
         break;
@@ -1938,13 +1938,13 @@ export async function vfio_pci_core_sriov_configure(
 }
 
 /** C: drivers/vfio/pci/vfio_pci_core.c vfio_dev_in_groups() */
-export async function vfio_dev_in_groups(
+export function vfio_dev_in_groups(
   this: Kernel,
   vdev: vfio_pci_core_device,
   groups: vfio_pci_group_info,
-): Promise<boolean> {
+): boolean {
   for (let i = 0; i < groups.count; i++)
-    if (await this.vfio_file_has_dev(groups.files[i] as file, vdev.vdev)) return true;
+    if (this.vfio_file_has_dev(groups.files[i] as file, vdev.vdev)) return true;
   return false;
 }
 
@@ -2024,7 +2024,7 @@ export async function vfio_pci_dev_set_hot_reset(
       for (const core of list_for_each_entry(dev_set.device_list)) {
         cur_vma = container_of<vfio_pci_core_device>(core);
         // the user has to own every device that is hit
-        if (!(await this.vfio_dev_in_groups(cur_vma, groups))) {
+        if (!this.vfio_dev_in_groups(cur_vma, groups)) {
           ret = -EINVAL;
           break err_undo;
         }

@@ -130,7 +130,7 @@ export interface vfio_pci_core_c {
   vfio_pci_core_unregister_device(vdev: vfio_pci_core_device): Promise<void>;
   vfio_pci_core_aer_err_detected(pdev: pci_dev, state: int): Promise<int>;
   vfio_pci_core_sriov_configure(vdev: vfio_pci_core_device, nr_virtfn: int): Promise<int>;
-  vfio_dev_in_groups(vdev: vfio_pci_core_device, groups: vfio_pci_group_info): Promise<boolean>;
+  vfio_dev_in_groups(vdev: vfio_pci_core_device, groups: vfio_pci_group_info): boolean;
   vfio_pci_is_device_in_set(pdev: pci_dev, data: unknown): int;
   vfio_pci_dev_set_resettable(dev_set: vfio_device_set): Promise<pci_dev | null>;
   vfio_pci_dev_set_pm_runtime_get(dev_set: vfio_device_set): Promise<int>;
