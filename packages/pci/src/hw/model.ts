@@ -38,6 +38,12 @@ export interface pci_device_model {
   mmio_read?(bar: pci_bar, off: number, size: int): u32;
   /** A write that was decoded; `val` has no bits above `size` bytes. */
   mmio_write?(bar: pci_bar, off: number, size: int, val: u32): void;
+  /**
+   * A VGA adapter's legacy ranges: memory 0xa0000-0xbffff, or ports (`io`) 0x3b0-0x3df. Reached while COMMAND has
+   * memory or I/O on, and the bridges above forward VGA.
+   */
+  legacy_read?(io: boolean, addr: number, size: int): u32;
+  legacy_write?(io: boolean, addr: number, size: int, val: u32): void;
   /** Config bytes about to be read: the model may refresh hw.config (VPD flag, vendor registers). */
   config_reading?(off: int, size: int): void;
   /** After a config write: hw.config has the new bytes, write masks applied; `old` are the bytes before it. */
