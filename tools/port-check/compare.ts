@@ -86,7 +86,7 @@ function common(a: readonly string[], b: readonly string[]): [number, number][] 
     }
   }
   const pairs: [number, number][] = [];
-  for (let i = 0, j = 0; i < a.length && j < b.length; ) {
+  for (let i = 0, j = 0; i < a.length && j < b.length;) {
     if (a[i] === b[j]) pairs.push([i++, j++]);
     else if (best[(i + 1) * w + j] >= best[i * w + j + 1]) i++;
     else j++;
@@ -105,7 +105,14 @@ export function compareCalls(name: string, c: readonly string[], mirror: readonl
   const missing = theirs.filter((call, i) => !inC.has(i) && !OPTIONAL.has(call));
   const extra = ours.filter((call, j) => !inOurs.has(j) && !OPTIONAL.has(call));
   const total = 2 * pairs.length + missing.length + extra.length;
-  return { name, score: total === 0 ? 1 : (2 * pairs.length) / total, matched: pairs.length, total, missing, extra };
+  return {
+    name,
+    score: total === 0 ? 1 : (2 * pairs.length) / total,
+    matched: pairs.length,
+    total,
+    missing,
+    extra,
+  };
 }
 
 /**

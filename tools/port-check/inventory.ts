@@ -29,7 +29,9 @@ function lastMember(name: string): string {
 
 /** Read an inventory. Throws when the file is not one. */
 export function readInventory(path: string): CFile[] {
-  const raw = JSON.parse(readFileSync(path, 'utf8')) as { files?: Record<string, { functions: RawFunction[] }> };
+  const raw = JSON.parse(readFileSync(path, 'utf8')) as {
+    files?: Record<string, { functions: RawFunction[] }>;
+  };
   if (raw.files === undefined) throw new Error(`${path}: no "files" in it`);
   return Object.entries(raw.files).map(([file, { functions }]) => ({
     path: file,

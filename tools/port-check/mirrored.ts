@@ -82,7 +82,8 @@ export function readMirrored(path: string): TsFunction[] {
   const origins = originsOf(file);
   const functions: TsFunction[] = [];
   for (const statement of file.statements) {
-    if (!ts.isFunctionDeclaration(statement) || statement.name === undefined || statement.body === undefined) continue;
+    if (!ts.isFunctionDeclaration(statement) || statement.name === undefined || statement.body === undefined)
+      continue;
     const exported = statement.modifiers?.some((m) => m.kind === ts.SyntaxKind.ExportKeyword) ?? false;
     if (!exported || statement.name.text === 'statics') continue;
     functions.push({ name: statement.name.text, calls: callsOf(statement.body, origins) });

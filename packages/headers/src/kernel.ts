@@ -14,7 +14,8 @@ import type { virqfd_c } from './protos/virqfd.ts';
  * patch; file-scope data are members too, fresh for each boot.
  */
 export interface Kernel
-  extends vfio_c,
+  extends
+    vfio_c,
     virqfd_c,
     vfio_pci_core_c,
     vfio_pci_rdwr_c,

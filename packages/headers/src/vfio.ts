@@ -7,7 +7,16 @@
  * with `!`; one that the code compares with NULL is `| null`.
  */
 
-import { blocking_notifier_head, cdev, device, EINVAL, ida, list_head, PAGE_SIZE, poll_table } from '@vfio-lab/kernel';
+import {
+  blocking_notifier_head,
+  cdev,
+  device,
+  EINVAL,
+  ida,
+  list_head,
+  PAGE_SIZE,
+  poll_table,
+} from '@vfio-lab/kernel';
 import { work_struct } from '@vfio-lab/kernel';
 import type { Awaitable, dev_t, device_class, err_ptr, eventfd_ctx, file, module } from '@vfio-lab/kernel';
 import type { notifier_block, user_ptr, vm_area_struct } from '@vfio-lab/kernel';
@@ -61,7 +70,10 @@ export interface vfio_device_ops {
   request?(vdev: vfio_device, count: number): Awaitable<void>;
   match?(vdev: vfio_device, buf: string): Awaitable<int>;
   device_feature?(device: vfio_device, flags: u32, arg: user_ptr, argsz: number): Awaitable<int>;
-  migration_set_state?(device: vfio_device, new_state: vfio_device_mig_state): Awaitable<file | err_ptr | null>;
+  migration_set_state?(
+    device: vfio_device,
+    new_state: vfio_device_mig_state,
+  ): Awaitable<file | err_ptr | null>;
   migration_get_state?(device: vfio_device, curr_state: Ref<vfio_device_mig_state>): Awaitable<int>;
 }
 
@@ -149,7 +161,13 @@ export interface vfio_iommu_driver_ops {
   unpin_pages?(iommu_data: unknown, user_pfn: number[], npage: int): Awaitable<int>;
   register_notifier?(iommu_data: unknown, events: Ref<number>, nb: notifier_block): Awaitable<int>;
   unregister_notifier?(iommu_data: unknown, nb: notifier_block): Awaitable<int>;
-  dma_rw?(iommu_data: unknown, user_iova: bigint, data: Uint8Array, count: number, write: boolean): Awaitable<int>;
+  dma_rw?(
+    iommu_data: unknown,
+    user_iova: bigint,
+    data: Uint8Array,
+    count: number,
+    write: boolean,
+  ): Awaitable<int>;
   notify?(iommu_data: unknown, event: vfio_iommu_notify_type): Awaitable<void>;
 }
 

@@ -161,7 +161,8 @@ function collectFields(
   for (const patch of patches) {
     for (const [name, added] of Object.entries(patch.fields ?? {})) {
       const struct = structs[name];
-      if (typeof struct !== 'function') throw new Error(`a patch adds fields to struct ${name}, which the headers lack`);
+      if (typeof struct !== 'function')
+        throw new Error(`a patch adds fields to struct ${name}, which the headers lack`);
       const key = struct as abstract new () => object;
       fields.set(key, { ...fields.get(key), ...added });
     }

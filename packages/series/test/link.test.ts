@@ -129,7 +129,9 @@ describe('fields of a patch', () => {
       const [a, b] = [kzalloc(vfio_pci_core_device, GFP_KERNEL), kzalloc(vfio_pci_core_device, GFP_KERNEL)];
       const set = kzalloc(vfio_device_set, GFP_KERNEL);
       expect(a).toMatchObject({ pm_intx_masked: false, pm_wake: [] });
-      expect((a as unknown as { pm_wake: unknown }).pm_wake).not.toBe((b as unknown as { pm_wake: unknown }).pm_wake);
+      expect((a as unknown as { pm_wake: unknown }).pm_wake).not.toBe(
+        (b as unknown as { pm_wake: unknown }).pm_wake,
+      );
       expect(set).toMatchObject({ note: 'set' });
       for (const obj of [a, b, set]) kfree(obj);
     });

@@ -16,6 +16,7 @@ import {
   kfree,
   kzalloc,
   container_of,
+  pci_warn,
   pr_info,
   pr_warn,
   sscanf,
@@ -29,7 +30,6 @@ import {
   pci_register_driver,
   pci_unregister_driver,
   PCI_VENDOR_ID_INTEL,
-  pci_warn,
 } from '@vfio-lab/pci';
 import type { pci_dev, pci_device_id } from '@vfio-lab/pci';
 import { vfio_pci_core_device, vfio_pci_igd_init, vfio_pci_is_vga } from '@vfio-lab/headers';
@@ -73,9 +73,7 @@ export function statics(k: Kernel): Partial<Kernel> {
   vfio_pci_driver.probe = (pdev, id) => k.vfio_pci_probe(pdev, id);
   vfio_pci_driver.remove = (pdev) => k.vfio_pci_remove(pdev);
   vfio_pci_driver.sriov_configure = (pdev, nr_virtfn) => k.vfio_pci_sriov_configure(pdev, nr_virtfn);
-  vfio_pci_driver.err_handler = {
-    error_detected: (pdev, state) => k.vfio_pci_core_aer_err_detected(pdev, state),
-  };
+  vfio_pci_driver.err_handler = k.vfio_pci_core_err_handlers;
   vfio_pci_driver.driver_managed_dma = true;
 
   return {

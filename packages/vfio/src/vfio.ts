@@ -103,7 +103,16 @@ import {
   xa_unlock,
   xarray,
 } from '@vfio-lab/kernel';
-import type { device, err_ptr, file, inode, kstring, notifier_block, user_ptr, vm_area_struct } from '@vfio-lab/kernel';
+import type {
+  device,
+  err_ptr,
+  file,
+  inode,
+  kstring,
+  notifier_block,
+  user_ptr,
+  vm_area_struct,
+} from '@vfio-lab/kernel';
 import {
   IOMMU_CAP_CACHE_COHERENCY,
   iommu_capable,
@@ -244,7 +253,8 @@ export function statics(k: Kernel): Partial<Kernel> {
       open: (arg) => k.vfio_noiommu_open(arg),
       release: (iommu_data) => k.vfio_noiommu_release(iommu_data),
       ioctl: (iommu_data, cmd, arg) => k.vfio_noiommu_ioctl(iommu_data, cmd, arg),
-      attach_group: (iommu_data, iommu_group, type) => k.vfio_noiommu_attach_group(iommu_data, iommu_group, type),
+      attach_group: (iommu_data, iommu_group, type) =>
+        k.vfio_noiommu_attach_group(iommu_data, iommu_group, type),
       detach_group: (iommu_data, iommu_group) => k.vfio_noiommu_detach_group(iommu_data, iommu_group),
     },
     vfio_fops,
@@ -275,7 +285,11 @@ export function statics(k: Kernel): Partial<Kernel> {
 }
 
 /** C: drivers/vfio/vfio.c vfio_assign_device_set() */
-export async function vfio_assign_device_set(this: Kernel, device: vfio_device, set_id: unknown): Promise<int> {
+export async function vfio_assign_device_set(
+  this: Kernel,
+  device: vfio_device,
+  set_id: unknown,
+): Promise<int> {
   const idx = set_id;
   let dev_set: vfio_device_set | err_ptr | null;
 
@@ -364,10 +378,18 @@ export function vfio_noiommu_attach_group(
 }
 
 /** C: drivers/vfio/vfio.c vfio_noiommu_detach_group() */
-export function vfio_noiommu_detach_group(this: Kernel, iommu_data: unknown, iommu_group: iommu_group): void {}
+export function vfio_noiommu_detach_group(
+  this: Kernel,
+  iommu_data: unknown,
+  iommu_group: iommu_group,
+): void {}
 
 /** C: drivers/vfio/vfio.c vfio_iommu_driver_allowed() */
-export function vfio_iommu_driver_allowed(this: Kernel, container: vfio_container, driver: vfio_iommu_driver): boolean {
+export function vfio_iommu_driver_allowed(
+  this: Kernel,
+  container: vfio_container,
+  driver: vfio_iommu_driver,
+): boolean {
   if (!this.CONFIG_VFIO_NOIOMMU) return true;
   return container.noiommu === (driver.ops === this.vfio_noiommu_ops);
 }
@@ -428,7 +450,10 @@ export async function vfio_container_put(this: Kernel, container: vfio_container
 }
 
 /** C: drivers/vfio/vfio.c __vfio_group_get_from_iommu() */
-export async function __vfio_group_get_from_iommu(this: Kernel, iommu_group: iommu_group): Promise<vfio_group | null> {
+export async function __vfio_group_get_from_iommu(
+  this: Kernel,
+  iommu_group: iommu_group,
+): Promise<vfio_group | null> {
   for (const group of list_for_each_entry(this.vfio.group_list)) {
     if (group.iommu_group === iommu_group) {
       await this.vfio_group_get(group);
@@ -439,7 +464,10 @@ export async function __vfio_group_get_from_iommu(this: Kernel, iommu_group: iom
 }
 
 /** C: drivers/vfio/vfio.c vfio_group_get_from_iommu() */
-export async function vfio_group_get_from_iommu(this: Kernel, iommu_group: iommu_group): Promise<vfio_group | null> {
+export async function vfio_group_get_from_iommu(
+  this: Kernel,
+  iommu_group: iommu_group,
+): Promise<vfio_group | null> {
   await mutex_lock(this.vfio.group_lock);
   const group = await this.__vfio_group_get_from_iommu(iommu_group);
   await mutex_unlock(this.vfio.group_lock);
@@ -569,7 +597,11 @@ export async function vfio_device_try_get(this: Kernel, device: vfio_device): Pr
 }
 
 /** C: drivers/vfio/vfio.c vfio_group_get_device() */
-export async function vfio_group_get_device(this: Kernel, group: vfio_group, dev: device): Promise<vfio_device | null> {
+export async function vfio_group_get_device(
+  this: Kernel,
+  group: vfio_group,
+  dev: device,
+): Promise<vfio_device | null> {
   await mutex_lock(group.device_lock);
   for (const device of list_for_each_entry(group.device_list)) {
     if (device.dev === dev && (await this.vfio_device_try_get(device))) {
@@ -582,7 +614,12 @@ export async function vfio_group_get_device(this: Kernel, group: vfio_group, dev
 }
 
 /** C: drivers/vfio/vfio.c vfio_init_group_dev() */
-export function vfio_init_group_dev(this: Kernel, device: vfio_device, dev: device, ops: vfio_device_ops): void {
+export function vfio_init_group_dev(
+  this: Kernel,
+  device: vfio_device,
+  dev: device,
+  ops: vfio_device_ops,
+): void {
   init_completion(device.comp);
   device.dev = dev;
   device.ops = ops;
@@ -663,7 +700,8 @@ export async function __vfio_register_dev(
   if (existing_device) {
     dev_WARN(device.dev, `Device already exists on group ${iommu_group_id(group.iommu_group)}\n`);
     await this.vfio_device_put(existing_device);
-    if (group.type === VFIO_NO_IOMMU || group.type === VFIO_EMULATED_IOMMU) await iommu_group_remove_device(device.dev);
+    if (group.type === VFIO_NO_IOMMU || group.type === VFIO_EMULATED_IOMMU)
+      await iommu_group_remove_device(device.dev);
     await this.vfio_group_put(group);
     return -EBUSY;
   }
@@ -760,7 +798,8 @@ export async function vfio_unregister_group_dev(this: Kernel, device: vfio_devic
   group.dev_counter--;
   await mutex_unlock(group.device_lock);
 
-  if (group.type === VFIO_NO_IOMMU || group.type === VFIO_EMULATED_IOMMU) await iommu_group_remove_device(device.dev);
+  if (group.type === VFIO_NO_IOMMU || group.type === VFIO_EMULATED_IOMMU)
+    await iommu_group_remove_device(device.dev);
 
   // Matches the get in vfio_register_group_dev()
   await this.vfio_group_put(group);
@@ -785,7 +824,8 @@ export async function vfio_ioctl_check_extension(
       if (!driver) {
         await mutex_lock(this.vfio.iommu_drivers_lock);
         for (const driver of list_for_each_entry(this.vfio.iommu_drivers_list)) {
-          if (!list_empty(container.group_list) && !this.vfio_iommu_driver_allowed(container, driver)) continue;
+          if (!list_empty(container.group_list) && !this.vfio_iommu_driver_allowed(container, driver))
+            continue;
           if (!try_module_get(driver.ops.owner)) continue;
 
           ret = await driver.ops.ioctl(null, VFIO_CHECK_EXTENSION, arg);
@@ -830,7 +870,11 @@ export async function __vfio_container_attach_groups(
 }
 
 /** C: drivers/vfio/vfio.c vfio_ioctl_set_iommu() */
-export async function vfio_ioctl_set_iommu(this: Kernel, container: vfio_container, arg: number): Promise<number> {
+export async function vfio_ioctl_set_iommu(
+  this: Kernel,
+  container: vfio_container,
+  arg: number,
+): Promise<number> {
   let ret = -ENODEV;
 
   await down_write(container.group_lock);
@@ -878,7 +922,12 @@ export async function vfio_ioctl_set_iommu(this: Kernel, container: vfio_contain
 }
 
 /** C: drivers/vfio/vfio.c vfio_fops_unl_ioctl() */
-export async function vfio_fops_unl_ioctl(this: Kernel, filep: file, cmd: u32, arg: user_ptr): Promise<number> {
+export async function vfio_fops_unl_ioctl(
+  this: Kernel,
+  filep: file,
+  cmd: u32,
+  arg: user_ptr,
+): Promise<number> {
   const container = filep.private_data as vfio_container | null;
   let driver: vfio_iommu_driver | null;
   let data: unknown;
@@ -976,7 +1025,11 @@ export async function vfio_group_unset_container(this: Kernel, group: vfio_group
 }
 
 /** C: drivers/vfio/vfio.c vfio_group_set_container() */
-export async function vfio_group_set_container(this: Kernel, group: vfio_group, container_fd: int): Promise<int> {
+export async function vfio_group_set_container(
+  this: Kernel,
+  group: vfio_group,
+  container_fd: int,
+): Promise<int> {
   let ret: int = 0;
 
   lockdep_assert_held_write(group.group_rwsem);
@@ -1156,7 +1209,12 @@ export async function vfio_group_get_device_fd(this: Kernel, group: vfio_group, 
 }
 
 /** C: drivers/vfio/vfio.c vfio_group_fops_unl_ioctl() */
-export async function vfio_group_fops_unl_ioctl(this: Kernel, filep: file, cmd: u32, arg: user_ptr): Promise<number> {
+export async function vfio_group_fops_unl_ioctl(
+  this: Kernel,
+  filep: file,
+  cmd: u32,
+  arg: user_ptr,
+): Promise<number> {
   const group = filep.private_data as vfio_group;
   let ret = -ENOTTY;
 
@@ -1174,7 +1232,8 @@ export async function vfio_group_fops_unl_ioctl(this: Kernel, filep: file, cmd: 
 
       await down_read(group.group_rwsem);
       if (group.container) status.flags |= VFIO_GROUP_FLAGS_CONTAINER_SET | VFIO_GROUP_FLAGS_VIABLE;
-      else if (!(await iommu_group_dma_owner_claimed(group.iommu_group))) status.flags |= VFIO_GROUP_FLAGS_VIABLE;
+      else if (!(await iommu_group_dma_owner_claimed(group.iommu_group)))
+        status.flags |= VFIO_GROUP_FLAGS_VIABLE;
       await up_read(group.group_rwsem);
 
       if (copy_to_user(arg, status, minsz)) return -EFAULT;
@@ -1438,14 +1497,23 @@ export function vfio_ioctl_device_feature_migration(
 
   if (!device.ops.migration_set_state || !device.ops.migration_get_state) return -ENOTTY;
 
-  const ret = vfio_check_feature(flags, argsz, VFIO_DEVICE_FEATURE_GET, sizeof(vfio_device_feature_migration));
+  const ret = vfio_check_feature(
+    flags,
+    argsz,
+    VFIO_DEVICE_FEATURE_GET,
+    sizeof(vfio_device_feature_migration),
+  );
   if (ret !== 1) return ret;
   if (copy_to_user(arg, mig, sizeof(vfio_device_feature_migration))) return -EFAULT;
   return 0;
 }
 
 /** C: drivers/vfio/vfio.c vfio_ioctl_device_feature() */
-export async function vfio_ioctl_device_feature(this: Kernel, device: vfio_device, arg: user_ptr): Promise<int> {
+export async function vfio_ioctl_device_feature(
+  this: Kernel,
+  device: vfio_device,
+  arg: user_ptr,
+): Promise<int> {
   const minsz = offsetofend(vfio_device_feature, 'flags');
   const feature = new vfio_device_feature();
 
@@ -1456,7 +1524,12 @@ export async function vfio_ioctl_device_feature(this: Kernel, device: vfio_devic
   // Flags that mean nothing
   if (
     feature.flags &
-    ~(VFIO_DEVICE_FEATURE_MASK | VFIO_DEVICE_FEATURE_SET | VFIO_DEVICE_FEATURE_GET | VFIO_DEVICE_FEATURE_PROBE)
+    ~(
+      VFIO_DEVICE_FEATURE_MASK |
+      VFIO_DEVICE_FEATURE_SET |
+      VFIO_DEVICE_FEATURE_GET |
+      VFIO_DEVICE_FEATURE_PROBE
+    )
   )
     return -EINVAL;
 
@@ -1473,7 +1546,12 @@ export async function vfio_ioctl_device_feature(this: Kernel, device: vfio_devic
     case VFIO_DEVICE_FEATURE_MIGRATION:
       return this.vfio_ioctl_device_feature_migration(device, feature.flags, data, feature.argsz - minsz);
     case VFIO_DEVICE_FEATURE_MIG_DEVICE_STATE:
-      return await this.vfio_ioctl_device_feature_mig_device_state(device, feature.flags, data, feature.argsz - minsz);
+      return await this.vfio_ioctl_device_feature_mig_device_state(
+        device,
+        feature.flags,
+        data,
+        feature.argsz - minsz,
+      );
     default:
       if (!device.ops.device_feature) return -EINVAL;
       return await device.ops.device_feature(device, feature.flags, data, feature.argsz - minsz);
@@ -1481,7 +1559,12 @@ export async function vfio_ioctl_device_feature(this: Kernel, device: vfio_devic
 }
 
 /** C: drivers/vfio/vfio.c vfio_device_fops_unl_ioctl() */
-export async function vfio_device_fops_unl_ioctl(this: Kernel, filep: file, cmd: u32, arg: user_ptr): Promise<number> {
+export async function vfio_device_fops_unl_ioctl(
+  this: Kernel,
+  filep: file,
+  cmd: u32,
+  arg: user_ptr,
+): Promise<number> {
   const device = filep.private_data as vfio_device;
 
   switch (cmd) {
@@ -1710,7 +1793,14 @@ export async function vfio_pin_pages(
   const container = group.container as vfio_container;
   const driver = container.iommu_driver;
   if (driver && driver.ops.pin_pages)
-    ret = await driver.ops.pin_pages(container.iommu_data, group.iommu_group, user_pfn, npage, prot, phys_pfn);
+    ret = await driver.ops.pin_pages(
+      container.iommu_data,
+      group.iommu_group,
+      user_pfn,
+      npage,
+      prot,
+      phys_pfn,
+    );
   else ret = -ENOTTY;
 
   return ret;
@@ -1731,7 +1821,8 @@ export async function vfio_unpin_pages(
 
   const container = device.group.container as vfio_container;
   const driver = container.iommu_driver;
-  if (driver && driver.ops.unpin_pages) ret = await driver.ops.unpin_pages(container.iommu_data, user_pfn, npage);
+  if (driver && driver.ops.unpin_pages)
+    ret = await driver.ops.unpin_pages(container.iommu_data, user_pfn, npage);
   else ret = -ENOTTY;
 
   return ret;
@@ -1753,7 +1844,8 @@ export async function vfio_dma_rw(
   const container = device.group.container as vfio_container;
   const driver = container.iommu_driver;
 
-  if (driver && driver.ops.dma_rw) ret = await driver.ops.dma_rw(container.iommu_data, user_iova, data, len, write);
+  if (driver && driver.ops.dma_rw)
+    ret = await driver.ops.dma_rw(container.iommu_data, user_iova, data, len, write);
   else ret = -ENOTTY;
   return ret;
 }

@@ -1,14 +1,34 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /* Prototypes and file-scope data of drivers/vfio/vfio.c (v5.19-rc4), static ones too, in the file's order. */
 
-import type { device, err_ptr, file, file_operations, inode, kstring, miscdevice, module } from '@vfio-lab/kernel';
+import type {
+  device,
+  err_ptr,
+  file,
+  file_operations,
+  inode,
+  kstring,
+  miscdevice,
+  module,
+} from '@vfio-lab/kernel';
 import type { notifier_block, user_ptr, vm_area_struct, xarray } from '@vfio-lab/kernel';
 import type { iommu_group } from '@vfio-lab/iommu';
 import type { kref } from '@vfio-lab/locking';
 import type { int, Ref, u16, u32 } from '@vfio-lab/sim';
-import type { vfio_device_feature_mig_state, vfio_device_mig_state, vfio_info_cap_header } from '../uapi/vfio.ts';
+import type {
+  vfio_device_feature_mig_state,
+  vfio_device_mig_state,
+  vfio_info_cap_header,
+} from '../uapi/vfio.ts';
 import type { vfio_irq_set } from '../uapi/vfio.ts';
-import type { kvm, vfio_container, vfio_device, vfio_device_ops, vfio_device_set, vfio_group } from '../vfio.ts';
+import type {
+  kvm,
+  vfio_container,
+  vfio_device,
+  vfio_device_ops,
+  vfio_device_set,
+  vfio_group,
+} from '../vfio.ts';
 import type { vfio_group_type, vfio_info_cap, vfio_info_cap_bytes, vfio_iommu_driver } from '../vfio.ts';
 import type { vfio_iommu_driver_ops, vfio_notify_type, vfio_state } from '../vfio.ts';
 
@@ -60,7 +80,11 @@ export interface vfio_c {
   vfio_device_get_from_name(group: vfio_group, buf: string): Promise<vfio_device | err_ptr>;
   vfio_unregister_group_dev(device: vfio_device): Promise<void>;
   vfio_ioctl_check_extension(container: vfio_container, arg: number): Promise<number>;
-  __vfio_container_attach_groups(container: vfio_container, driver: vfio_iommu_driver, data: unknown): Promise<int>;
+  __vfio_container_attach_groups(
+    container: vfio_container,
+    driver: vfio_iommu_driver,
+    data: unknown,
+  ): Promise<int>;
   vfio_ioctl_set_iommu(container: vfio_container, arg: number): Promise<number>;
   vfio_fops_unl_ioctl(filep: file, cmd: u32, arg: user_ptr): Promise<number>;
   vfio_fops_open(inode: inode, filep: file): int;
@@ -133,7 +157,11 @@ export interface vfio_c {
     events: Ref<number> | null,
     nb: notifier_block | null,
   ): Promise<int>;
-  vfio_unregister_notifier(device: vfio_device, type: vfio_notify_type, nb: notifier_block | null): Promise<int>;
+  vfio_unregister_notifier(
+    device: vfio_device,
+    type: vfio_notify_type,
+    nb: notifier_block | null,
+  ): Promise<int>;
   vfio_devnode(dev: device, mode: Ref<number> | null): kstring | null;
   vfio_init(): Promise<int>;
   vfio_cleanup(): Promise<void>;

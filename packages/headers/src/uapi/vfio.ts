@@ -30,7 +30,11 @@ export const VFIO_BASE = 100;
 
 const _IO = (type: number, nr: number): number => (type << 8) | nr;
 
-export const vfio_info_cap_header = ustruct('vfio_info_cap_header', { id: 'u16', version: 'u16', next: 'u32' });
+export const vfio_info_cap_header = ustruct('vfio_info_cap_header', {
+  id: 'u16',
+  version: 'u16',
+  next: 'u32',
+});
 export type vfio_info_cap_header = InstanceType<typeof vfio_info_cap_header>;
 
 /* ---- the container, /dev/vfio/vfio ---- */
@@ -85,7 +89,10 @@ export const VFIO_REGION_INFO_FLAG_CAPS = 1 << 3;
 export const VFIO_DEVICE_GET_REGION_INFO = _IO(VFIO_TYPE, VFIO_BASE + 8);
 
 export const VFIO_REGION_INFO_CAP_SPARSE_MMAP = 1;
-export const vfio_region_sparse_mmap_area = ustruct('vfio_region_sparse_mmap_area', { offset: 'u64n', size: 'u64n' });
+export const vfio_region_sparse_mmap_area = ustruct('vfio_region_sparse_mmap_area', {
+  offset: 'u64n',
+  size: 'u64n',
+});
 export type vfio_region_sparse_mmap_area = InstanceType<typeof vfio_region_sparse_mmap_area>;
 export const vfio_region_info_cap_sparse_mmap = ustruct('vfio_region_info_cap_sparse_mmap', {
   id: 'u16',
@@ -117,7 +124,12 @@ export const VFIO_REGION_SUBTYPE_INTEL_IGD_LPC_CFG = 3;
 
 export const VFIO_REGION_INFO_CAP_MSIX_MAPPABLE = 3;
 
-export const vfio_irq_info = ustruct('vfio_irq_info', { argsz: 'u32', flags: 'u32', index: 'u32', count: 'u32' });
+export const vfio_irq_info = ustruct('vfio_irq_info', {
+  argsz: 'u32',
+  flags: 'u32',
+  index: 'u32',
+  count: 'u32',
+});
 export type vfio_irq_info = InstanceType<typeof vfio_irq_info>;
 export const VFIO_IRQ_INFO_EVENTFD = 1 << 0;
 export const VFIO_IRQ_INFO_MASKABLE = 1 << 1;
@@ -311,7 +323,10 @@ export const VFIO_IOMMU_UNMAP_DMA = _IO(VFIO_TYPE, VFIO_BASE + 14);
 export const VFIO_IOMMU_ENABLE = _IO(VFIO_TYPE, VFIO_BASE + 15);
 export const VFIO_IOMMU_DISABLE = _IO(VFIO_TYPE, VFIO_BASE + 16);
 
-export const vfio_iommu_type1_dirty_bitmap = ustruct('vfio_iommu_type1_dirty_bitmap', { argsz: 'u32', flags: 'u32' });
+export const vfio_iommu_type1_dirty_bitmap = ustruct('vfio_iommu_type1_dirty_bitmap', {
+  argsz: 'u32',
+  flags: 'u32',
+});
 export type vfio_iommu_type1_dirty_bitmap = InstanceType<typeof vfio_iommu_type1_dirty_bitmap>;
 export const VFIO_IOMMU_DIRTY_PAGES_FLAG_START = 1 << 0;
 export const VFIO_IOMMU_DIRTY_PAGES_FLAG_STOP = 1 << 1;
