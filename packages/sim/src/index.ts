@@ -5,3 +5,4 @@ export * from './clock.ts';
 export * from './task.ts';
 export * from './policy.ts';
 export * from './machine.ts';
+export * from './input-error.ts';
