@@ -282,17 +282,10 @@ import {
   vfio_spapr_pci_eeh_open,
   vfio_spapr_pci_eeh_release,
 } from '@vfio-lab/headers';
+import { array_bytes } from './array_bytes.ts';
 
 const CONFIG_VFIO_PCI_INTX: boolean = true;
 const CONFIG_VFIO_PCI_MMAP: boolean = true;
-
-/** The structs of an array one after the other, as they lie in memory. */
-function array_bytes(structs: readonly { readonly bytes: Uint8Array }[], n: number): Uint8Array {
-  const size = structs.length ? structs[0].bytes.length : 0;
-  const bytes = new Uint8Array(n * size);
-  structs.slice(0, n).forEach((struct, i) => bytes.set(struct.bytes, i * size));
-  return bytes;
-}
 
 /** The file-scope data of vfio_pci_core.c for one image; function pointers lead back into that image. */
 export function statics(k: Kernel): Partial<Kernel> {
