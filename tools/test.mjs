@@ -56,6 +56,7 @@ for (let i = 0; i < split; i++) {
   else forTurbo.push(arg);
 }
 
+/** @type {NodeJS.ProcessEnv} */
 const env = { ...process.env, TURBO_TELEMETRY_DISABLED: '1', DO_NOT_TRACK: '1' };
 for (const name of ['VFIO_LAB_CONFORMANCE', 'VFIO_LAB_SERIES']) {
   const dir = process.env[name];
