@@ -1,3 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
-export * from './base.ts';
 export * from './link.ts';
+export * from './types.ts';
+export * from './base.ts';
+export * from './revision.ts';
+export * from './v4/index.ts';
+export * from './whatif/index.ts';

@@ -212,7 +212,7 @@ export async function vfio_intx_set_signal(this: Kernel, vdev: vfio_pci_core_dev
     pdev.irq,
     (irq, dev_id) => this.vfio_intx_handler(irq, dev_id),
     irqflags,
-    vdev.ctx[0].name,
+    vdev.ctx[0].name.str,
     vdev,
   );
   if (ret) {
@@ -335,7 +335,7 @@ export async function vfio_msi_set_vector_signal(
     await pci_write_msi_msg(irq, msg);
   }
 
-  let ret = await request_irq(irq, (nr, arg) => this.vfio_msihandler(nr, arg), 0, ctx.name, trigger);
+  let ret = await request_irq(irq, (nr, arg) => this.vfio_msihandler(nr, arg), 0, ctx.name.str, trigger);
   await this.vfio_pci_memory_unlock_and_restore(vdev, cmd);
   if (ret) {
     kfree(ctx.name);

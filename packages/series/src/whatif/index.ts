@@ -1,0 +1,9 @@
+// SPDX-License-Identifier: GPL-2.0-only
+
+import type { WhatIfPatch } from '../types.ts';
+import * as exitOrder from './exit-order.ts';
+import * as flagInHandler from './flag-in-handler.ts';
+import * as noUsageReference from './no-usage-reference.ts';
+
+/** Every what-if patch. */
+export const WHATIFS: readonly WhatIfPatch[] = [flagInHandler, noUsageReference, exitOrder];
