@@ -1,0 +1,251 @@
+// SPDX-License-Identifier: GPL-2.0-only
+// Our own machines: short data files, from which config space is laid out.
+import { readdirSync } from 'node:fs';
+import path from 'node:path';
+import { InputError } from '@vfio-lab/sim';
+import { type MachineDescription, type MachineDevice, type PowerResource, readJson } from './machine-file.ts';
+
+const DIRECTORY = path.join(import.meta.dirname, '..', 'topologies');
+
+/** A function in a topology file. Numbers are hex strings without 0x where hardware documents write hex. */
+interface TopologyDevice {
+  bdf: string;
+  what: string;
+  vendor: string;
+  device: string;
+  /** Six digits: base class, subclass, interface. */
+  class: string;
+  /** Bus behind a bridge; makes it a PCIe root port. */
+  secondary?: number;
+  /** Interrupt pin A to D; left out: none. */
+  pin?: string;
+  /** BAR sizes by index, in bytes as hex: '1000000'; an 'io:' in front makes it an I/O BAR, '64:' a 64-bit one. */
+  bars?: Record<string, string>;
+  pm?: { noSoftRst: boolean; pmeFrom?: string[] };
+  pcie?: boolean;
+  flr?: boolean;
+  msi?: boolean;
+  msix?: { vectors: number; bar: number };
+  sriov?: { total: number; vfDevice: string; bars: Record<string, string> };
+  model?: string;
+  driver?: string;
+  group: number;
+}
+
+interface TopologyFile {
+  name: string;
+  about: string;
+  biosYear: number;
+  hotplug?: string;
+  devices: TopologyDevice[];
+  powerResources: { name: string; feeds: string[]; losesState: boolean }[];
+}
+
+/** Names of the topologies that come with vfio-lab. */
+export function topologyNames(): string[] {
+  return readdirSync(DIRECTORY)
+    .filter((f) => f.endsWith('.json'))
+    .map((f) => f.replace(/\.json$/, ''))
+    .sort();
+}
+
+/** What a topology is, in a sentence. */
+export function topologyAbout(name: string): string {
+  return load(name).about;
+}
+
+/** The machine of a topology by name. Throws InputError with the names there are. */
+export function topology(name: string): MachineDescription {
+  const file = load(name);
+  return {
+    name: file.name,
+    devices: file.devices.map((d) => layOut(d, file)),
+    biosYear: file.biosYear,
+    powerResources: file.powerResources.map((r): PowerResource => ({ name: r.name, pr0: r.feeds, pr3: r.feeds, losesState: r.losesState })),
+    hotplug: file.hotplug ?? 'none',
+    hotResetOfPcieSlots: '',
+  };
+}
+
+function load(name: string): TopologyFile {
+  if (!topologyNames().includes(name)) throw new InputError(`no topology "${name}"`, '--topology', `take one of ${topologyNames().join(', ')}`);
+  return readJson(path.join(DIRECTORY, `${name}.json`)) as unknown as TopologyFile;
+}
+
+/** Bytes of config space with the masks beside them, written field by field. */
+class Layout {
+  readonly config: Uint8Array;
+  readonly wmask: Uint8Array;
+  readonly w1c: Uint8Array;
+
+  constructor(length: number) {
+    this.config = new Uint8Array(length);
+    this.wmask = new Uint8Array(length);
+    this.w1c = new Uint8Array(length);
+  }
+
+  put(off: number, size: number, value: number, writable = 0, w1c = 0): void {
+    for (let i = 0; i < size; i++) {
+      this.config[off + i] = Math.floor(value / 2 ** (8 * i)) & 0xff;
+      this.wmask[off + i] = Math.floor(writable / 2 ** (8 * i)) & 0xff;
+      this.w1c[off + i] = Math.floor(w1c / 2 ** (8 * i)) & 0xff;
+    }
+  }
+}
+
+interface Bar {
+  index: number;
+  size: number;
+  io: boolean;
+  wide: boolean;
+}
+
+function parseBars(bars: Record<string, string> | undefined): Bar[] {
+  return Object.entries(bars ?? {}).map(([index, text]) => {
+    const [size, kind] = text.split(':').reverse();
+    return { index: Number(index), size: parseInt(size, 16), io: kind === 'io', wide: kind === '64' };
+  });
+}
+
+const IORESOURCE_IO = 0x100;
+const IORESOURCE_MEM = 0x200;
+const IORESOURCE_MEM_64 = 0x100000;
+const PM_STATES = ['D0', 'D1', 'D2', 'D3hot', 'D3cold'];
+const MEM_BASE = 0xe000_0000;
+const PORT_BASE = 0x1000;
+
+/** Addresses are a function of bus, device, function and BAR alone, each in a window of its own. */
+function barAddress(bdf: string, bar: Bar, vf = false): number {
+  const [, bus, dev, fn] = (/^[^:]+:(..):(..)\.(.)$/.exec(bdf) as RegExpExecArray).map((x) => parseInt(x, 16));
+  if (bar.io) return PORT_BASE + bus * 0x1000 + dev * 0x100 + fn * 0x40;
+  const window = MEM_BASE + (vf ? 0x0800_0000 : 0) + bus * 0x0100_0000 + (dev & 1) * 0x0080_0000 + fn * 0x0020_0000 + bar.index * 0x0004_0000;
+  return Math.ceil(window / bar.size) * bar.size;
+}
+
+function layOut(d: TopologyDevice, file: TopologyFile): MachineDevice {
+  const pcie = d.pcie === true || d.secondary !== undefined;
+  const l = new Layout(pcie ? 4096 : 256);
+  const bridge = d.secondary !== undefined;
+  l.put(0x00, 2, parseInt(d.vendor, 16));
+  l.put(0x02, 2, parseInt(d.device, 16));
+  l.put(0x04, 2, bridge ? 0x0007 : 0, 0x0547);
+  l.put(0x06, 2, 0x0010, 0, 0xf900);
+  l.put(0x08, 1, 0xa1);
+  const cls = parseInt(d.class, 16);
+  l.put(0x09, 3, cls);
+  l.put(0x0c, 1, 0, 0xff);
+  const functions = file.devices.filter((o) => o.bdf.slice(0, -1) === d.bdf.slice(0, -1));
+  l.put(0x0e, 1, (bridge ? 1 : 0) | (functions.length > 1 ? 0x80 : 0));
+  const resources: string[] = Array.from({ length: 7 }, () => resourceLine(0, 0, 0));
+  for (const bar of parseBars(d.bars)) {
+    const at = barAddress(d.bdf, bar);
+    const off = 0x10 + 4 * bar.index;
+    l.put(off, 4, at + (bar.io ? 1 : bar.wide ? 4 : 0), (0x1_0000_0000 - bar.size) % 0x1_0000_0000);
+    if (bar.wide) l.put(off + 4, 4, 0, 0xffff_ffff);
+    resources[bar.index] = resourceLine(at, bar.size, (bar.io ? IORESOURCE_IO : IORESOURCE_MEM | (bar.wide ? IORESOURCE_MEM_64 : 0)) | 0x40000);
+  }
+  if (bridge) {
+    const bus = d.secondary as number;
+    l.put(0x19, 1, bus, 0xff);
+    l.put(0x1a, 1, bus, 0xff);
+    l.put(0x20, 2, ((MEM_BASE + bus * 0x0100_0000) >>> 16) & 0xfff0, 0xfff0);
+    l.put(0x22, 2, ((MEM_BASE + bus * 0x0100_0000 + 0x00ff_ffff) >>> 16) & 0xfff0, 0xfff0);
+    l.put(0x3e, 2, 0, 0x005b);
+  } else {
+    l.put(0x2c, 2, parseInt(d.vendor, 16));
+    l.put(0x2e, 2, parseInt(d.device, 16) ^ 0x1000);
+  }
+  l.put(0x3c, 1, 0, 0xff);
+  l.put(0x3d, 1, d.pin === undefined ? 0 : d.pin.charCodeAt(0) - 64);
+  capabilities(l, d, pcie, bridge);
+  if (d.sriov !== undefined) sriov(l, d, resources);
+  const parent = file.devices.find((o) => o.secondary !== undefined && o.secondary === parseInt(d.bdf.slice(5, 7), 16));
+  return {
+    bdf: d.bdf,
+    path: `/sys/devices/pci0000:00/${parent === undefined ? '' : `${parent.bdf}/`}${d.bdf}`,
+    iommuGroup: d.group,
+    driver: d.driver ?? (bridge ? 'pcieport' : ''),
+    attrs: {
+      vendor: `0x${d.vendor}`,
+      device: `0x${d.device}`,
+      class: `0x${d.class}`,
+      irq: '0',
+      resource: resources.join('\n'),
+      ...(d.sriov !== undefined && { sriov_totalvfs: String(d.sriov.total), sriov_numvfs: '0' }),
+    },
+    files: [],
+    config: l.config,
+    wmask: l.wmask,
+    w1c: l.w1c,
+    ...(d.model !== undefined && { model: d.model }),
+  };
+}
+
+function resourceLine(at: number, size: number, flags: number): string {
+  const word = (v: number): string => `0x${v.toString(16).padStart(16, '0')}`;
+  return size === 0 ? [0, 0, 0].map(word).join(' ') : [at, at + size - 1, flags].map(word).join(' ');
+}
+
+/** The capability list: PM at 0x40, MSI at 0x50, PCIe at 0x70, MSI-X at 0xb0, those that the device has. */
+function capabilities(l: Layout, d: TopologyDevice, pcie: boolean, bridge: boolean): void {
+  let link = 0x34;
+  const chain = (at: number, id: number): void => {
+    l.put(link, 1, at);
+    l.put(at, 1, id);
+    link = at + 1;
+  };
+  if (d.pm !== undefined) {
+    chain(0x40, 0x01);
+    const pme = (d.pm.pmeFrom ?? []).reduce((bits, s) => bits | (1 << (11 + PM_STATES.indexOf(s))), 0);
+    l.put(0x42, 2, 0x0003 | pme);
+    l.put(0x44, 2, d.pm.noSoftRst ? 0x0008 : 0, 0x0003 | (pme !== 0 ? 0x0100 : 0), pme !== 0 ? 0x8000 : 0);
+  }
+  if (d.msi === true) {
+    chain(0x50, 0x05);
+    l.put(0x52, 2, 0x0080, 0x0071);
+    l.put(0x54, 4, 0, 0xffff_fffc);
+    l.put(0x58, 4, 0, 0xffff_ffff);
+    l.put(0x5c, 2, 0, 0xffff);
+  }
+  if (pcie) {
+    chain(0x70, 0x10);
+    l.put(0x72, 2, bridge ? 0x0142 : 0x0002);
+    l.put(0x74, 4, 0x0000_8001 | (d.flr === true ? 0x1000_0000 : 0));
+    l.put(0x78, 2, 0x2810, 0x7fff);
+    l.put(0x7a, 2, 0, 0, 0x000f);
+    l.put(0x7c, 4, 0x0010_0c11 | (bridge ? 0x0010_0000 : 0));
+    l.put(0x80, 2, 0, 0x0ffb);
+    l.put(0x82, 2, bridge ? 0x2011 : 0x0011);
+    l.put(0x94, 4, 0x0000_0010);
+    l.put(0x98, 2, 0, 0x03ff);
+  }
+  if (d.msix !== undefined) {
+    chain(0xb0, 0x11);
+    l.put(0xb2, 2, d.msix.vectors - 1, 0xc000);
+    l.put(0xb4, 4, d.msix.bar);
+    l.put(0xb8, 4, 0x0800 | d.msix.bar);
+  }
+  l.put(link, 1, 0);
+}
+
+/** SR-IOV at 0x100, the only extended capability. */
+function sriov(l: Layout, d: TopologyDevice, resources: string[]): void {
+  const s = d.sriov as NonNullable<TopologyDevice['sriov']>;
+  l.put(0x100, 4, 0x0001_0010);
+  l.put(0x104, 4, 0);
+  l.put(0x108, 2, 0, 0x0019);
+  l.put(0x10c, 2, s.total);
+  l.put(0x10e, 2, s.total);
+  l.put(0x110, 2, 0, 0xffff);
+  l.put(0x114, 2, 1);
+  l.put(0x116, 2, 1);
+  l.put(0x11a, 2, parseInt(s.vfDevice, 16));
+  l.put(0x11c, 4, 0x0000_0553);
+  l.put(0x120, 4, 0x0000_0001, 0x0000_0553);
+  for (const bar of parseBars(s.bars)) {
+    const at = barAddress(d.bdf, bar, true);
+    l.put(0x124 + 4 * bar.index, 4, at + (bar.wide ? 4 : 0), (0x1_0000_0000 - bar.size) % 0x1_0000_0000);
+    resources[7 + bar.index] = resourceLine(at, bar.size * s.total, IORESOURCE_MEM | 0x40000);
+  }
+  for (let i = 7; i < 13; i++) resources[i] ??= resourceLine(0, 0, 0);
+}
