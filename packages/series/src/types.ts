@@ -10,6 +10,8 @@ export interface PatchInfo {
   readonly subject: string;
   /** Message-ID, without the angle brackets. */
   readonly messageId: string;
+  /** When it was sent, ISO 8601. */
+  readonly date: string;
   /** Paths of the kernel tree that it changes, in the order of the diff. */
   readonly files: readonly string[];
   /** The C functions that it changes or adds, by file, in file order. */

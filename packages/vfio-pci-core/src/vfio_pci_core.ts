@@ -95,6 +95,8 @@ import {
   pgprot_noncached,
   PTR_ERR,
   sizeof,
+  strlen,
+  strncmp,
   uuid_copy,
   uuid_equal,
   uuid_gen,
@@ -1632,29 +1634,29 @@ export async function vfio_pci_core_match(this: Kernel, core_vdev: vfio_device, 
   let vf_token = false;
   const uuid = new uuid_t();
 
-  if (!buf.startsWith(pci_name(vdev.pdev))) return 0;
+  if (strncmp(pci_name(vdev.pdev), buf, strlen(pci_name(vdev.pdev)))) return 0;
 
-  if (buf.length > pci_name(vdev.pdev).length) {
-    let p = pci_name(vdev.pdev).length;
+  if (strlen(buf) > strlen(pci_name(vdev.pdev))) {
+    buf = buf.slice(strlen(pci_name(vdev.pdev)));
 
-    if (buf[p] !== ' ') return 0; // a longer name
+    if (buf[0] !== ' ') return 0; // a longer name
 
-    while (p < buf.length) {
-      if (buf[p] === ' ') {
-        p++;
+    while (buf.length > 0) {
+      if (buf[0] === ' ') {
+        buf = buf.slice(1);
         continue;
       }
 
-      if (!vf_token && buf.startsWith(VF_TOKEN_ARG, p)) {
-        p += VF_TOKEN_ARG.length;
+      if (!vf_token && !strncmp(buf, VF_TOKEN_ARG, strlen(VF_TOKEN_ARG))) {
+        buf = buf.slice(strlen(VF_TOKEN_ARG));
 
-        if (buf.length - p < UUID_STRING_LEN) return -EINVAL;
+        if (strlen(buf) < UUID_STRING_LEN) return -EINVAL;
 
-        const ret = uuid_parse(buf.slice(p), uuid);
+        const ret = uuid_parse(buf, uuid);
         if (ret) return ret;
 
         vf_token = true;
-        p += UUID_STRING_LEN;
+        buf = buf.slice(UUID_STRING_LEN);
       } else {
         // unknown, or given twice
         return -EINVAL;

@@ -32,6 +32,7 @@ export const patch: PatchInfo = {
   number: 1,
   subject: 'vfio/pci: Mask INTx during runtime suspend',
   messageId: '20220701110814.7310-2-abhsahu@nvidia.com',
+  date: '2022-07-01T11:08:09Z',
   files: [
     'drivers/vfio/pci/vfio_pci_core.c',
     'drivers/vfio/pci/vfio_pci_intrs.c',

@@ -8,6 +8,7 @@ export const patch: PatchInfo = {
   number: 2,
   subject: 'vfio: Add a new device feature for the power management',
   messageId: '20220701110814.7310-3-abhsahu@nvidia.com',
+  date: '2022-07-01T11:08:10Z',
   files: ['include/uapi/linux/vfio.h'],
   functions: {},
 };

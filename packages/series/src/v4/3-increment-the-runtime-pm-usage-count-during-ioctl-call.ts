@@ -31,6 +31,7 @@ export const patch: PatchInfo = {
   number: 3,
   subject: 'vfio: Increment the runtime PM usage count during IOCTL call',
   messageId: '20220701110814.7310-4-abhsahu@nvidia.com',
+  date: '2022-07-01T11:08:11Z',
   files: ['drivers/vfio/vfio.c'],
   functions: {
     'drivers/vfio/vfio.c': [

@@ -97,8 +97,8 @@ import {
 import { le16_at } from '@vfio-lab/vfio-pci-config';
 import type { PatchInfo } from '../types.ts';
 import {
-  vfio_device_feature_power_management,
   VFIO_DEVICE_FEATURE_POWER_MANAGEMENT,
+  vfio_device_feature_power_management,
   VFIO_PM_LOW_POWER_ENTER,
   VFIO_PM_LOW_POWER_EXIT,
 } from './2-add-a-new-device-feature-for-the-power-management.ts';
@@ -118,6 +118,7 @@ export const patch: PatchInfo = {
   number: 4,
   subject: 'vfio/pci: Add the support for PCI D3cold state',
   messageId: '20220701110814.7310-5-abhsahu@nvidia.com',
+  date: '2022-07-01T11:08:12Z',
   files: [
     'drivers/vfio/pci/vfio_pci_config.c',
     'drivers/vfio/pci/vfio_pci_core.c',

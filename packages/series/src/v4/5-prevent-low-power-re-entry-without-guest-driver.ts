@@ -81,6 +81,7 @@ export const patch: PatchInfo = {
   number: 5,
   subject: 'vfio/pci: Prevent low power re-entry without guest driver',
   messageId: '20220701110814.7310-6-abhsahu@nvidia.com',
+  date: '2022-07-01T11:08:13Z',
   files: ['drivers/vfio/pci/vfio_pci_core.c', 'include/linux/vfio_pci_core.h'],
   functions: {
     'drivers/vfio/pci/vfio_pci_core.c': [

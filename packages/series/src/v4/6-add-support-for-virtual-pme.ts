@@ -145,8 +145,8 @@ import {
   VFIO_PCI_ROM_REGION_INDEX,
   VFIO_PCI_VGA_REGION_INDEX,
   vfio_region_info,
-  VFIO_REGION_INFO_CAP_TYPE,
   vfio_region_info_cap_type,
+  VFIO_REGION_INFO_CAP_TYPE,
   VFIO_REGION_INFO_FLAG_CAPS,
   VFIO_REGION_INFO_FLAG_MMAP,
   VFIO_REGION_INFO_FLAG_READ,
@@ -180,6 +180,7 @@ export const patch: PatchInfo = {
   number: 6,
   subject: 'vfio/pci: Add support for virtual PME',
   messageId: '20220701110814.7310-7-abhsahu@nvidia.com',
+  date: '2022-07-01T11:08:14Z',
   files: [
     'drivers/vfio/pci/vfio_pci_config.c',
     'drivers/vfio/pci/vfio_pci_core.c',
