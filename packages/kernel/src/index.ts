@@ -4,6 +4,7 @@ export * from './err_ptr.ts';
 export * from './bits.ts';
 export * from './container.ts';
 export * from './list.ts';
+export * from './scan.ts';
 export * from './ustruct.ts';
 export * from './time.ts';
 export * from './slab.ts';

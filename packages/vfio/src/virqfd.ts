@@ -87,7 +87,7 @@ export async function virqfd_wakeup(
 
   if (flags & EPOLLIN) {
     const cnt = ref(0n);
-    await eventfd_ctx_do_read(virqfd.eventfd, cnt);
+    eventfd_ctx_do_read(virqfd.eventfd, cnt);
 
     // Signalled: the handler decides whether the thread has work
     if ((!virqfd.handler || (await virqfd.handler(virqfd.opaque, virqfd.data))) && virqfd.thread)
@@ -160,8 +160,8 @@ export async function vfio_virqfd_enable<O, D>(
   new_virqfd.thread = thread as virqfd['thread'];
   new_virqfd.data = data;
 
-  INIT_WORK(new_virqfd.shutdown, (work) => this.virqfd_shutdown(work));
-  INIT_WORK(new_virqfd.inject, (work) => this.virqfd_inject(work));
+  INIT_WORK(new_virqfd.shutdown, (work) => this.virqfd_shutdown(work), 'virqfd_shutdown');
+  INIT_WORK(new_virqfd.inject, (work) => this.virqfd_inject(work), 'virqfd_inject');
 
   err_fd: {
     const irqfd = await fdget(fd);
@@ -194,7 +194,7 @@ export async function vfio_virqfd_enable<O, D>(
 
         // From here every signal of the eventfd comes to virqfd_wakeup()
         init_waitqueue_func_entry(new_virqfd.wait, (wait, mode, sync, key) =>
-          this.virqfd_wakeup(wait, mode, sync, key),
+          this.virqfd_wakeup(wait as wait_queue_entry_t, mode, sync, key),
         );
         init_poll_funcptr(new_virqfd.pt, (file, wqh, pt) => this.virqfd_ptable_queue_proc(file, wqh, pt));
 
