@@ -13,11 +13,14 @@ describe('v4', () => {
     expect(dates.map((d) => d - (dates[0] ?? 0))).toEqual([0, 1, 2, 3, 4, 5, 6]);
   });
 
-  it.each([...v4.patches])('patch $patch.number exports the functions that it names, and no others', (module) => {
-    const named = Object.values(module.patch.functions).flat();
-    expect([...functionsOf(module).keys()].toSorted()).toEqual(named.toSorted());
-    for (const file of Object.keys(module.patch.functions)) expect(module.patch.files).toContain(file);
-  });
+  it.each([...v4.patches])(
+    'patch $patch.number exports the functions that it names, and no others',
+    (module) => {
+      const named = Object.values(module.patch.functions).flat();
+      expect([...functionsOf(module).keys()].toSorted()).toEqual(named.toSorted());
+      for (const file of Object.keys(module.patch.functions)) expect(module.patch.files).toContain(file);
+    },
+  );
 
   it('adds functions only where the C does', () => {
     const base = link(BASE);
@@ -47,7 +50,13 @@ describe('base', () => {
     // that macros of vfio_pci_rdwr.c make come on top.
     const { table } = link(BASE);
     expect(Object.keys(table).length).toBeGreaterThanOrEqual(234);
-    for (const name of ['vfio_init', 'vfio_virqfd_init', 'vfio_pci_core_init', 'vfio_pci_init', 'msix_mmappable_cap'])
+    for (const name of [
+      'vfio_init',
+      'vfio_virqfd_init',
+      'vfio_pci_core_init',
+      'vfio_pci_init',
+      'msix_mmappable_cap',
+    ])
       expect(table).toHaveProperty(name);
   });
 });
@@ -64,25 +73,37 @@ describe('revision', () => {
   it('lays a what-if patch over everything else', () => {
     const { name, image } = revision('v4@6+exit-order');
     expect(name).toBe('v4@6+exit-order');
-    expect(image.owner('vfio_pci_core_feature_pm')).toBe(WHATIFS.find(({ whatif }) => whatif.name === 'exit-order'));
+    expect(image.owner('vfio_pci_core_feature_pm')).toBe(
+      WHATIFS.find(({ whatif }) => whatif.name === 'exit-order'),
+    );
     expect(image.owner('vfio_pci_rw')).toBe(v4.patches[3]);
     expect(revision('v4+no-usage-reference+exit-order').whatifs).toHaveLength(2);
   });
 
-  it.each(['', 'v9', 'v4@7', 'v4@x', 'base@1', 'base+exit-order', 'v4+none', 'v4@3+no-usage-reference', 'v4@'])(
-    'refuses %j with one line that lists what there is',
-    (name) => {
-      expect(() => revision(name)).toThrow(InputError);
-      expect(() => revision(name)).toThrow(/^[^\n]*there are: base, v4 \(v4@0 to v4@6\)[^\n]*$/);
-    },
-  );
+  it.each([
+    '',
+    'v9',
+    'v4@7',
+    'v4@x',
+    'base@1',
+    'base+exit-order',
+    'v4+none',
+    'v4@3+no-usage-reference',
+    'v4@',
+  ])('refuses %j with one line that lists what there is', (name) => {
+    expect(() => revision(name)).toThrow(InputError);
+    expect(() => revision(name)).toThrow(/^[^\n]*there are: base, v4 \(v4@0 to v4@6\)[^\n]*$/);
+  });
 
   it.each([...WHATIFS])('links $whatif.name on every prefix that it is for', (module) => {
     const series = SERIES.find(({ name }) => name === module.whatif.series);
     for (const prefix of module.whatif.prefixes) {
       const { image } = revision(`${series?.name}@${prefix}+${module.whatif.name}`);
-      for (const name of Object.values(module.whatif.functions).flat()) expect(image.owner(name)).toBe(module);
+      for (const name of Object.values(module.whatif.functions).flat())
+        expect(image.owner(name)).toBe(module);
     }
-    expect([...functionsOf(module).keys()].toSorted()).toEqual(Object.values(module.whatif.functions).flat().toSorted());
+    expect([...functionsOf(module).keys()].toSorted()).toEqual(
+      Object.values(module.whatif.functions).flat().toSorted(),
+    );
   });
 });

@@ -61,7 +61,6 @@ import {
   io_remap_pfn_range,
   IS_ENABLED,
   IS_ERR,
-  kasprintf,
   kcalloc,
   kfree,
   krealloc,
@@ -938,8 +937,8 @@ export async function vfio_pci_core_ioctl(
         break;
       default: {
         const cap_type = new vfio_region_info_cap_type();
-        cap_type.header.id = VFIO_REGION_INFO_CAP_TYPE;
-        cap_type.header.version = 1;
+        cap_type.id = VFIO_REGION_INFO_CAP_TYPE;
+        cap_type.version = 1;
 
         if (info.index >= VFIO_PCI_NUM_REGIONS + vdev.num_regions) return -EINVAL;
         info.index = array_index_nospec(info.index, VFIO_PCI_NUM_REGIONS + vdev.num_regions);
@@ -1679,7 +1678,7 @@ export function vfio_pci_bus_notifier(this: Kernel, nb: notifier_block, action: 
 
   if (action === BUS_NOTIFY_ADD_DEVICE && pdev.is_virtfn && physfn === vdev.pdev) {
     pci_info(vdev.pdev, `Captured SR-IOV VF ${pci_name(pdev)} driver_override\n`);
-    pdev.driver_override = kasprintf(GFP_KERNEL, vdev.vdev.ops.name);
+    pdev.driver_override = vdev.vdev.ops.name;
   } else if (action === BUS_NOTIFY_BOUND_DRIVER && pdev.is_virtfn && physfn === vdev.pdev) {
     const drv = pci_dev_driver(pdev);
 

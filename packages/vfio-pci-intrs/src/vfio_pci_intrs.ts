@@ -2,6 +2,7 @@
 // drivers/vfio/pci/vfio_pci_intrs.c, v5.19-rc4.
 
 import type { int, Ref, u16, u32 } from '@vfio-lab/sim';
+import { report } from '@vfio-lab/sim';
 import { spin_lock_irqsave, spin_unlock_irqrestore } from '@vfio-lab/locking';
 import type { eventfd_ctx } from '@vfio-lab/kernel';
 import {
@@ -72,7 +73,13 @@ import {
 export async function vfio_send_intx_eventfd(this: Kernel, opaque: unknown, unused: unknown): Promise<void> {
   const vdev = opaque as vfio_pci_core_device;
 
-  if (is_intx(vdev) && !vdev.virq_disabled) await eventfd_signal(vdev.ctx[0].trigger, 1);
+  if (is_intx(vdev) && !vdev.virq_disabled) {
+    const { trigger } = vdev.ctx[0];
+    // INTx enabled without an eventfd, and the user asks for a loopback signal: the C follows the NULL pointer.
+    if (trigger === null)
+      report('oops', 'NULL pointer dereference: eventfd_signal() of vfio_send_intx_eventfd()');
+    else await eventfd_signal(trigger, 1);
+  }
 }
 
 /** C: drivers/vfio/pci/vfio_pci_intrs.c vfio_pci_intx_mask() */

@@ -626,8 +626,8 @@ export async function vfio_pci_core_ioctl(
         break;
       default: {
         const cap_type = new vfio_region_info_cap_type();
-        cap_type.header.id = VFIO_REGION_INFO_CAP_TYPE;
-        cap_type.header.version = 1;
+        cap_type.id = VFIO_REGION_INFO_CAP_TYPE;
+        cap_type.version = 1;
 
         if (info.index >= VFIO_PCI_NUM_REGIONS + vdev.num_regions) return -EINVAL;
         info.index = array_index_nospec(info.index, VFIO_PCI_NUM_REGIONS + vdev.num_regions);
