@@ -34,11 +34,12 @@ export async function __irq_wake_thread(desc: irq_desc, action: irqaction): Prom
 
 /** Every handler of the line is called, always all of them. C: kernel/irq/handle.c __handle_irq_event_percpu() */
 async function __handle_irq_event_percpu(desc: irq_desc): Promise<irqreturn_t> {
-  const irq = desc.irq_data.irq;
+  const { irq } = desc.irq_data;
+  const { cpu } = current;
   let retval: irqreturn_t = IRQ_NONE;
   for (let action = desc.action; action !== null; action = action.next) {
-    const res = await action.handler(irq, action.dev_id);
-    const { cpu } = current;
+    const said = action.handler(irq, action.dev_id);
+    const res = typeof said === 'number' ? said : await said;
     if (!cpu.irqs_off) {
       WARN_ONCE(true, `irq ${irq} handler ${action.handler.name} enabled interrupts\n`);
       cpu.irqs_off = true;
@@ -59,10 +60,15 @@ async function __handle_irq_event_percpu(desc: irq_desc): Promise<irqreturn_t> {
 export async function handle_irq_event(desc: irq_desc): Promise<irqreturn_t> {
   desc.istate &= ~IRQS_PENDING;
   desc.irq_data.state |= IRQD_IRQ_INPROGRESS;
-  await raw_spin_unlock(desc.lock);
+  let wait = raw_spin_unlock(desc.lock);
+  if (wait !== undefined) await wait;
   const ret = await __handle_irq_event_percpu(desc);
-  if ((desc.status & IRQ_NO_DEBUG) === 0) await note_interrupt(desc, ret);
-  await raw_spin_lock(desc.lock);
+  if ((desc.status & IRQ_NO_DEBUG) === 0) {
+    wait = note_interrupt(desc, ret);
+    if (wait !== undefined) await wait;
+  }
+  wait = raw_spin_lock(desc.lock);
+  if (wait !== undefined) await wait;
   desc.irq_data.state &= ~IRQD_IRQ_INPROGRESS;
   return ret;
 }

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
 // kernel/irq/manage.c, v5.19: request and free, disable and enable. Forced threading (threadirqs) is not modelled.
-import { current, join, wait_until } from '@vfio-lab/sim';
+import { access, current, join, wait_until } from '@vfio-lab/sim';
 import type { int, u32 } from '@vfio-lab/sim';
 import {
   atomic_read,
@@ -27,16 +27,19 @@ import { __irq_wake_thread } from './handle.ts';
 import { irq_to_desc } from './irqdesc.ts';
 import {
   IRQ_DISABLE_UNLAZY,
+  IRQ_LEVEL,
   IRQ_NO_BALANCING,
   IRQ_NO_DEBUG,
   IRQ_NOAUTOEN,
   IRQ_NOPROBE,
   IRQ_NOREQUEST,
   IRQ_NOTCONNECTED,
+  IRQ_TYPE_LEVEL_MASK,
   IRQ_WAKE_THREAD,
   IRQCHIP_ONESHOT_SAFE,
   IRQD_DEFAULT_TRIGGER_SET,
   IRQD_IRQ_INPROGRESS,
+  IRQD_LEVEL,
   IRQD_NO_BALANCING,
   IRQD_PER_CPU,
   IRQD_TRIGGER_MASK,
@@ -139,6 +142,8 @@ export async function enable_irq(irq: int): Promise<void> {
   const flags = await raw_spin_lock_irqsave(desc.lock);
   await __enable_irq(desc);
   await raw_spin_unlock_irqrestore(desc.lock, flags);
+  // What fires now is taken here, if this processor has its interrupts on.
+  if (desc.vector.irr) await access(desc.vector, false, 'irq');
 }
 
 /** C: kernel/irq/manage.c irq_default_primary_handler() */
@@ -162,16 +167,22 @@ async function __irq_set_trigger(desc: irq_desc, type: u32): Promise<int> {
   const d = desc.irq_data;
   if (!d.chip.irq_set_type) return 0;
   const ret = await d.chip.irq_set_type(d, type);
-  if (ret === 0) d.state = (d.state & ~IRQD_TRIGGER_MASK) | type;
-  return ret;
+  if (ret !== 0) {
+    pr_err(`genirq: Setting trigger mode ${type} for irq ${d.irq} failed (${d.chip.name})\n`);
+    return ret;
+  }
+  const level = (type & IRQ_TYPE_LEVEL_MASK) !== 0;
+  d.state = (d.state & ~(IRQD_TRIGGER_MASK | IRQD_LEVEL)) | type | (level ? IRQD_LEVEL : 0);
+  desc.status = (desc.status & ~IRQ_LEVEL) | (level ? IRQ_LEVEL : 0);
+  return 0;
 }
 
 /** May `action` join the handlers of the line? C: kernel/irq/manage.c __setup_irq(), the sharing rules */
 function may_share(desc: irq_desc, old: irqaction, action: irqaction): boolean {
   const d = desc.irq_data;
   // Nobody configured the line before: what the newcomer asks for counts.
-  if ((d.state & (IRQD_TRIGGER_MASK | IRQD_DEFAULT_TRIGGER_SET)) === 0) {
-    d.state |= (action.flags & IRQF_TRIGGER_MASK) | IRQD_DEFAULT_TRIGGER_SET;
+  if ((d.state & IRQD_DEFAULT_TRIGGER_SET) === 0) {
+    d.state = (d.state & ~IRQD_TRIGGER_MASK) | (action.flags & IRQF_TRIGGER_MASK) | IRQD_DEFAULT_TRIGGER_SET;
   }
   return (
     (old.flags & action.flags & IRQF_SHARED) !== 0 &&

@@ -22,6 +22,7 @@ export const IRQF_TRIGGER_FALLING = 0x2;
 export const IRQF_TRIGGER_HIGH = 0x4;
 export const IRQF_TRIGGER_LOW = 0x8;
 export const IRQF_TRIGGER_MASK = 0xf;
+export const IRQ_TYPE_LEVEL_MASK = IRQF_TRIGGER_HIGH | IRQF_TRIGGER_LOW;
 export const IRQF_SHARED = 0x80;
 export const IRQF_PROBE_SHARED = 0x100; // a flags mismatch is expected: no message
 export const __IRQF_TIMER = 0x200;
