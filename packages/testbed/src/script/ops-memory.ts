@@ -29,8 +29,9 @@ async function access(
   const map = s.mappings.get(a.M as string);
   if (map === undefined || map === null) return { error: 'nomap' };
   const r = await go(map.addr + (a.OFF as number));
+  if (r === null) return { ok: true };
   if ('signal' in r) return { signal: r.signal, si_code: r.si_code, addr_off: hex(r.addr - map.addr) };
-  return 'value' in r ? { value: hex(r.value) } : { ok: true };
+  return { value: hex(r.value) };
 }
 
 export const memoryOps: OpSpec[] = [

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 import {
   EFD_NONBLOCK,
+  type mm_struct,
   O_RDONLY,
   O_RDWR,
   type process,
@@ -43,15 +44,21 @@ export class User {
     this.process = proc;
   }
 
+  private get mm(): mm_struct {
+    if (this.process.mm === null) throw new Error('the process has ended');
+    return this.process.mm;
+  }
+
   /** Copy bytes into fresh user memory, run `body` with the address, and give the memory back. */
   async withBuffer<T>(bytes: Uint8Array, body: (addr: number) => Promise<T>): Promise<T> {
-    const mm = this.process.mm;
-    const addr = mm.alloc(Math.max(bytes.length, 1));
-    mm.write(addr, bytes);
+    const mm = this.mm;
+    const size = Math.max(bytes.length, 1);
+    const addr = mm.alloc(size);
+    mm.store(addr, bytes);
     try {
       return await body(addr);
     } finally {
-      mm.free(addr);
+      mm.free(addr, size);
     }
   }
 
@@ -76,7 +83,7 @@ export class User {
   ioctlBytes(fd: number, cmd: number, bytes: Uint8Array): Promise<Filled> {
     return this.withBuffer(bytes, async (addr) => {
       const ret = await sys_ioctl(fd, cmd, addr);
-      return { ret, bytes: this.process.mm.read(addr, bytes.length) };
+      return { ret, bytes: this.mm.load(addr, bytes.length) };
     });
   }
 
@@ -90,7 +97,7 @@ export class User {
   pread(fd: number, length: number, pos: number): Promise<Filled> {
     return this.withBuffer(new Uint8Array(length), async (addr) => {
       const ret = await sys_pread64(fd, addr, length, pos);
-      return { ret, bytes: ret > 0 ? this.process.mm.read(addr, ret) : new Uint8Array() };
+      return { ret, bytes: ret > 0 ? this.mm.load(addr, ret) : new Uint8Array() };
     });
   }
 
@@ -101,7 +108,7 @@ export class User {
   read(fd: number, length: number): Promise<Filled> {
     return this.withBuffer(new Uint8Array(length), async (addr) => {
       const ret = await sys_read(fd, addr, length);
-      return { ret, bytes: ret > 0 ? this.process.mm.read(addr, ret) : new Uint8Array() };
+      return { ret, bytes: ret > 0 ? this.mm.load(addr, ret) : new Uint8Array() };
     });
   }
 
