@@ -1,2 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only
-export {};
+export * from './scenario.ts';
+export * from './lab.ts';
+export * from './run.ts';
+export * from './library/index.ts';

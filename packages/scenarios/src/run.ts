@@ -1,0 +1,131 @@
+// SPDX-License-Identifier: GPL-2.0-only
+import { slab_mark, slab_live } from '@vfio-lab/kernel';
+import { type Finding, join, machine, type Policy, RandomPolicy, ReplayPolicy, report, RunToBlock, spawn, type TraceEvent } from '@vfio-lab/sim';
+import { bootTestbed } from '@vfio-lab/testbed';
+import { Lab } from './lab.ts';
+import type { Scenario } from './scenario.ts';
+
+/** Which schedule the programs run under. */
+export type Schedule = { kind: 'default' } | { kind: 'random'; seed: number } | { kind: 'replay'; token: string };
+
+export interface RunOptions {
+  revision: string;
+  schedule?: Schedule;
+  tracing?: boolean;
+}
+
+export interface ScenarioRun {
+  scenario: string;
+  revision: string;
+  /** What the user saw, as one string. */
+  outcome: string;
+  findings: Finding[];
+  /** The schedule of the programs as a token; '' under the default. */
+  schedule: string;
+  /** For a replay: the decision at which it left the recorded schedule, -1 when it did not. */
+  leftAt: number;
+  events: TraceEvent[];
+  log: string[];
+  /** Virtual ns from boot to the end. */
+  duration: number;
+}
+
+function policyOf(schedule: Schedule): Policy {
+  if (schedule.kind === 'random') return new RandomPolicy(schedule.seed);
+  if (schedule.kind === 'replay') return new ReplayPolicy(schedule.token);
+  return new RunToBlock();
+}
+
+/**
+ * Run a scenario once. Never throws for what the simulated kernel does; an unknown revision or topology is an
+ * InputError.
+ */
+export async function runScenario(scenario: Scenario, opts: RunOptions): Promise<ScenarioRun> {
+  const schedule = opts.schedule ?? { kind: 'default' };
+  const policy = policyOf(schedule);
+  const tracing = opts.tracing ?? false;
+  const testbed = await bootTestbed({ topology: scenario.topology, revision: opts.revision, tracing, options: scenario.options ?? '' });
+  const lab = new Lab(testbed);
+  let token = '';
+  let ended = false;
+  await testbed.asUser(async () => {
+    const mark = slab_mark();
+    const state = await scenario.setup(lab);
+    machine.policy = policy;
+    machine.restart_recording();
+    const tasks = Object.entries(scenario.programs ?? {}).map(([name, program]) =>
+      spawn(name, () => program(lab, state), { process: testbed.process }),
+    );
+    for (const task of tasks) await join(task);
+    token = machine.schedule;
+    machine.policy = new RunToBlock();
+    await lab.settle();
+    await scenario.check?.(lab, state);
+    await testbed.exitProcess();
+    await lab.settle();
+    checkRest(testbed.boundDevices(), lab);
+    checkLeaks(mark);
+    ended = true;
+  });
+  const m = testbed.machine;
+  return {
+    scenario: scenario.name,
+    revision: opts.revision,
+    outcome: lab.outcome() || (ended ? 'ok' : 'did not end'),
+    findings: m.findings,
+    schedule: ended ? token : m.schedule,
+    leftAt: policy instanceof ReplayPolicy ? policy.left_at : -1,
+    events: m.events,
+    log: m.log,
+    duration: m.clock.now,
+  };
+}
+
+/** After the last close a device holds no reference of ours (one with disable_idle_d3), and nothing is engaged. */
+function checkRest(bdfs: string[], lab: Lab): void {
+  for (const bdf of bdfs) {
+    const { count, engaged } = lab.state(bdf);
+    const rest = lab.testbed.restingCount();
+    if (count !== rest) report('usage-count', `${bdf}: usage count ${count} at rest, not ${rest}`);
+    if (engaged) report('usage-count', `${bdf}: low power is still engaged after close`);
+  }
+}
+
+function checkLeaks(mark: number): void {
+  for (const a of slab_live(mark)) report('leak', `${a.type} allocated in ${a.fn || 'the kernel'} is never freed`);
+}
+
+/** What many schedules of one scenario came to. */
+export interface SearchResult {
+  runs: number;
+  /** How often each outcome came. */
+  outcomes: Map<string, number>;
+  /** Per kind of finding: how often, and the first run that had it. */
+  findings: Map<string, { runs: number; first: ScenarioRun; seed: number }>;
+}
+
+/**
+ * Run a scenario under random schedules with the seeds from, from + 1, ... Stops early when `stop` says so (asked
+ * between runs), and then reports what it has.
+ */
+export async function searchRandom(
+  scenario: Scenario,
+  revision: string,
+  runs: number,
+  opts: { from?: number; stop?: (done: number, result: SearchResult) => boolean } = {},
+): Promise<SearchResult> {
+  const result: SearchResult = { runs: 0, outcomes: new Map(), findings: new Map() };
+  const from = opts.from ?? 0;
+  for (let seed = from; seed < from + runs; seed++) {
+    if (opts.stop?.(result.runs, result) === true) break;
+    const run = await runScenario(scenario, { revision, schedule: { kind: 'random', seed } });
+    result.runs++;
+    result.outcomes.set(run.outcome, (result.outcomes.get(run.outcome) ?? 0) + 1);
+    for (const kind of new Set(run.findings.map((f) => f.kind))) {
+      const entry = result.findings.get(kind);
+      if (entry === undefined) result.findings.set(kind, { runs: 1, first: run, seed });
+      else entry.runs++;
+    }
+  }
+  return result;
+}
