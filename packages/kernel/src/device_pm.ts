@@ -4,7 +4,7 @@
  * driver core calls.
  */
 import { atomic_t, spinlock_t, wait_queue_head_t } from '@vfio-lab/locking';
-import { machine } from '@vfio-lab/sim';
+import { machine, type SimTimer } from '@vfio-lab/sim';
 import type { Awaitable } from './container.ts';
 import type { device } from './device.ts';
 import { work_struct } from './workqueue.ts';
@@ -71,7 +71,7 @@ export class dev_pm_info {
   request: rpm_request = RPM_REQ_NONE;
   request_pending = false;
   readonly work: work_struct;
-  suspend_timer: unknown = null;
+  suspend_timer: SimTimer | null = null;
   timer_expires = 0;
   timer_autosuspends = false;
   idle_notification = false;
@@ -82,6 +82,10 @@ export class dev_pm_info {
   needs_force_resume = false;
   wakeirq: unknown = null;
   qos: unknown = null;
+  /** us; 0 forbids suspend, negative: no constraint. */
+  qos_resume_latency = -1;
+  /** Device links to suppliers, for the runtime-PM core. */
+  readonly suppliers: unknown[] = [];
   active_time = 0;
   suspended_time = 0;
   accounting_timestamp = 0;

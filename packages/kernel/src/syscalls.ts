@@ -268,16 +268,19 @@ async function do_poll(f: file, events: number, ms: number): Promise<number> {
  * poll(2) of one descriptor.
  *
  * @param ms how long to wait, negative: for ever
- * @returns revents: 0 when time ran out or for a negative descriptor, EPOLLNVAL for one that is not open
+ * @returns ret 1 with revents (EPOLLNVAL for a descriptor that is not open); ret 0 when time ran out or for a
+ *   negative descriptor; ret -EINTR after a signal
  */
-export async function sys_poll1(fd: number, events: number, ms: number): Promise<number> {
-  if (fd < 0) return 0;
+export async function sys_poll1(fd: number, events: number, ms: number): Promise<{ ret: number; revents: number }> {
+  if (fd < 0) return { ret: 0, revents: 0 };
   const t = syscall_enter();
   const f = await fdget(fd);
-  let ret = EPOLLNVAL;
+  let ready = EPOLLNVAL;
   if (f.file !== null) {
-    ret = await do_poll(f.file, events, ms);
+    ready = await do_poll(f.file, events, ms);
     await fdput(f);
   }
-  return syscall_exit(t, ret);
+  ready = await syscall_exit(t, ready);
+  if (ready < 0) return { ret: ready, revents: 0 };
+  return { ret: ready === 0 ? 0 : 1, revents: ready };
 }

@@ -2,6 +2,7 @@
 /* What this package keeps for each task besides what the scheduler knows. */
 import { current, type Task } from '@vfio-lab/sim';
 import type { Awaitable } from './container.ts';
+import { EINTR, ERESTARTSYS } from './errno.ts';
 
 /** Fields of struct task_struct that the scheduler has no use for. */
 export class task_fields {
@@ -37,8 +38,12 @@ export function syscall_enter(): task_fields {
   return t;
 }
 
-/** End a system call: the last references that it dropped are released now. Passes the result through. */
-export function syscall_exit(t: task_fields, ret: number): number | Promise<number> {
+/**
+ * End a system call: the last references that it dropped are released now. Passes the result through; an interrupted
+ * call is not restarted.
+ */
+export function syscall_exit(t: task_fields, result: number): number | Promise<number> {
+  const ret = result === -ERESTARTSYS ? -EINTR : result;
   if (--t.syscall_depth > 0 || t.task_works.length === 0) return ret;
   return finish(t, ret);
 }

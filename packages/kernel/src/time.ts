@@ -3,6 +3,8 @@
 import { HZ, might_sleep, NS_PER_JIFFY } from '@vfio-lab/locking';
 import { delay_ns, now } from '@vfio-lab/sim';
 
+export { HZ };
+
 export const NSEC_PER_USEC = 1_000;
 export const NSEC_PER_MSEC = 1_000_000;
 export const NSEC_PER_SEC = 1_000_000_000;

@@ -91,12 +91,12 @@ export function INIT_WORK(work: work_struct, func: work_func_t, name = 'work'): 
 }
 
 /** @param flags WQ_* C: kernel/workqueue.c alloc_workqueue() */
-export function alloc_workqueue(name: string, flags: number, max_active = 0): workqueue_struct {
+export function alloc_workqueue(name: string, flags = 0, max_active = 0): workqueue_struct {
   return new workqueue_struct(name, max_active === 1 && flags & WQ_UNBOUND ? flags | __WQ_ORDERED : flags);
 }
 
 /** One item at a time, in order. C: include/linux/workqueue.h alloc_ordered_workqueue() */
-export function alloc_ordered_workqueue(name: string, flags: number): workqueue_struct {
+export function alloc_ordered_workqueue(name: string, flags = 0): workqueue_struct {
   return new workqueue_struct(name, flags | WQ_UNBOUND | __WQ_ORDERED);
 }
 
@@ -107,7 +107,7 @@ export function create_singlethread_workqueue(name: string): workqueue_struct | 
 
 class SystemQueues {
   readonly system = new workqueue_struct('system', 0);
-  readonly pm = new workqueue_struct('pm', WQ_FREEZABLE);
+  readonly freezable = new workqueue_struct('freezable', WQ_FREEZABLE);
 }
 
 function queues(): SystemQueues {
@@ -119,9 +119,9 @@ export function system_wq(): workqueue_struct {
   return queues().system;
 }
 
-/** The machine's pm_wq, freezable; workers kworker/pm. */
-export function pm_wq(): workqueue_struct {
-  return queues().pm;
+/** The machine's system_freezable_wq; workers kworker/freezable. */
+export function system_freezable_wq(): workqueue_struct {
+  return queues().freezable;
 }
 
 function start(wq: workqueue_struct, entry: work_entry): void {
