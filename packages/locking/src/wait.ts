@@ -19,7 +19,7 @@ export interface wait_queue_entry {
 
 /** A wait queue entry that a driver embeds in a struct of its own (`container`). */
 export class wait_queue_entry_t implements wait_queue_entry {
-  func: wait_queue_entry['func'] = () => 0;
+  func: (entry: wait_queue_entry_t, mode: number, flags: number, key: number) => number | Promise<number> = () => 0;
   private: unknown = null;
   readonly container: unknown;
 
@@ -69,7 +69,7 @@ class Sleeper implements wait_queue_entry, Op {
 }
 
 /** C: kernel/sched/wait.c init_waitqueue_func_entry() */
-export function init_waitqueue_func_entry(entry: wait_queue_entry, func: wait_queue_entry['func']): void {
+export function init_waitqueue_func_entry<E extends wait_queue_entry>(entry: E, func: E['func']): void {
   entry.func = func;
 }
 
