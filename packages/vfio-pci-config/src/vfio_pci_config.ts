@@ -30,6 +30,8 @@ import {
   max,
   memset,
   min,
+  pci_info,
+  pci_warn,
   round_up,
   WARN_ON,
 } from '@vfio-lab/kernel';
@@ -51,6 +53,7 @@ import {
   PCI_AF_CTRL,
   PCI_AF_CTRL_FLR,
   PCI_AGP_SIZEOF,
+  PCI_ANY_ID,
   PCI_BASE_ADDRESS_0,
   PCI_BASE_ADDRESS_1,
   PCI_BASE_ADDRESS_2,
@@ -106,7 +109,6 @@ import {
   PCI_D1,
   PCI_D2,
   PCI_D3hot,
-  PCI_DEVICE,
   PCI_DEVICE_ID,
   PCI_DPA_BASE_SIZEOF,
   PCI_DPA_CAP,
@@ -194,7 +196,6 @@ import {
   PCI_EXT_CAP_PRI_SIZEOF,
   PCI_EXT_CAP_PWR_SIZEOF,
   PCI_EXT_CAP_SRIOV_SIZEOF,
-  pci_info,
   PCI_INTERRUPT_LINE,
   PCI_INTERRUPT_PIN,
   PCI_LATENCY_TIMER,
@@ -271,7 +272,6 @@ import {
   PCI_VPD_DATA,
   PCI_VSEC_HDR,
   PCI_VSEC_HDR_LEN_SHIFT,
-  pci_warn,
   pci_write_vpd,
   PCI_X_CMD,
   PCI_X_CMD_VERSION,
@@ -298,6 +298,11 @@ const CONFIG_VFIO_PCI_INTX = true;
 /** printf's %#x */
 function hex(x: number): string {
   return x === 0 ? '0' : `0x${x.toString(16)}`;
+}
+
+/** C: include/linux/pci.h PCI_DEVICE() */
+function PCI_DEVICE(vendor: u32, device: u32): pci_device_id {
+  return { vendor, device, subvendor: PCI_ANY_ID, subdevice: PCI_ANY_ID, class: 0, class_mask: 0 };
 }
 
 /** Stands for the header in pci_config_map and the tables; no real capability has this id. */
@@ -343,7 +348,7 @@ export function statics(k: Kernel): Partial<Kernel> {
   pci_cap_length[PCI_CAP_ID_SSVID] = 0; // bridges only
   pci_cap_length[PCI_CAP_ID_AGP3] = 0;
   pci_cap_length[PCI_CAP_ID_SECDEV] = 0;
-  pci_cap_length[PCI_CAP_ID_EXP] = 0xff; // 20 or 44
+  pci_cap_length[PCI_CAP_ID_EXP] = 0xff; // 20 or 50, less without a link
   pci_cap_length[PCI_CAP_ID_MSIX] = PCI_CAP_MSIX_SIZEOF;
   pci_cap_length[PCI_CAP_ID_SATA] = 0xff;
   pci_cap_length[PCI_CAP_ID_AF] = PCI_CAP_AF_SIZEOF;
