@@ -49,7 +49,10 @@ export function syscall_exit(t: task_fields, result: number): number | Promise<n
 }
 
 async function finish(t: task_fields, ret: number): Promise<number> {
+  // Still on the way out of the kernel: a reference dropped by a release is put off as well, not released inside it
+  t.syscall_depth++;
   await task_work_run(t);
+  t.syscall_depth--;
   return ret;
 }
 
