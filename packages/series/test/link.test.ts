@@ -4,8 +4,8 @@ import { GFP_KERNEL, kfree, kzalloc } from '@vfio-lab/kernel';
 import { vfio_device_set, vfio_pci_core_device } from '@vfio-lab/headers';
 import type { Kernel } from '@vfio-lab/headers';
 import { current, Machine, sleep_ns, spawn, join, yield_now } from '@vfio-lab/sim';
-import { functionsOf, link } from '../src/index.ts';
-import type { Module, PatchModule } from '../src/index.ts';
+import { functionsOf, link } from '../src/link.ts';
+import type { Module, PatchModule } from '../src/link.ts';
 
 /** A driver of two files, small enough to see through. */
 interface Toy {
