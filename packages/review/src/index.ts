@@ -1,2 +1,3 @@
 // SPDX-License-Identifier: GPL-2.0-only
 export * from './reader/index.ts';
+export * from './review.ts';

@@ -112,12 +112,12 @@ export async function searchRandom(
   scenario: Scenario,
   revision: string,
   runs: number,
-  opts: { from?: number; stop?: (done: number, result: SearchResult) => boolean } = {},
+  opts: { from?: number; stop?: (done: number, result: SearchResult) => boolean | Promise<boolean> } = {},
 ): Promise<SearchResult> {
   const result: SearchResult = { runs: 0, outcomes: new Map(), findings: new Map() };
   const from = opts.from ?? 0;
   for (let seed = from; seed < from + runs; seed++) {
-    if (opts.stop?.(result.runs, result) === true) break;
+    if ((await opts.stop?.(result.runs, result)) === true) break;
     const run = await runScenario(scenario, { revision, schedule: { kind: 'random', seed } });
     result.runs++;
     result.outcomes.set(run.outcome, (result.outcomes.get(run.outcome) ?? 0) + 1);

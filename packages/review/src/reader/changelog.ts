@@ -35,7 +35,9 @@ export function parseChangelog(lines: string[]): Revision[] {
   let now: Revision | null = null;
   let bullets = false;
   let blank = false;
-  for (const line of lines) {
+  // What follows the list of patches is no prose any more.
+  const end = parseShortlog(lines)?.start ?? lines.length;
+  for (const line of lines.slice(0, end)) {
     const head = heading(line);
     if (head) {
       const { version } = head;

@@ -87,6 +87,14 @@ export function readPatchwork(lines: string[], fileName: string): Series {
       });
     }
   });
+  const lastHunk = comments.at(-1)?.body.quoted?.diff.place?.hunk;
+  const lastLine = lines.findLast((line) => line.trim() !== '') ?? '';
+  if (lastHunk && !lastHunk.complete && lastLine.startsWith('>')) {
+    series.gaps.push({
+      what: `comment ${comments.length} ends within a quoted hunk: the page may be cut`,
+      where: where(lines.length - 1),
+    });
+  }
   findEmails(series, comments);
   placeComments(series, comments);
   return series;

@@ -56,7 +56,8 @@ export function unquote(line: string): { depth: number; text: string } {
   };
 }
 
-const VERB = /\b(?:wrote|writes|schrieb|écrit|escribió|ha scritto|escreveu|skrev|schreef|пишет)\b/i;
+const VERB =
+  /(?<=\s)(?:wrote|writes|schrieb|écrit|escribió|ha scritto|escreveu|skrev|schreef|пишет)(?=\s|:|$)/i;
 
 /** The person and date of `On ... wrote:` and its kin in other languages; null for other text. */
 export function parseAttribution(text: string): { person: Person; dates: WrittenDate[] } | null {
@@ -139,7 +140,8 @@ export function readBody(body: BodyLine[]): Body {
       quoted.message.push(line.text);
       diffLines.push(line.text);
     }
-    if (line.text.trim() !== '') {
+    const words = line.text.trim() !== '' && !isSnip(line.text);
+    if (words && !(above && line.depth < lastDepth && isSignOff(line.text))) {
       // Blank quoted lines are part of the paragraph only inside a numbered item.
       if (above === null || lines[i - 1]?.depth === 0) paragraph = [];
       above = line;

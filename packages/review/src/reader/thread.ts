@@ -197,7 +197,9 @@ function findParent(comments: Comment[], raw: RawComment[], i: number): number |
     const { date, precision } = other;
     const said = direct.some(
       ({ person, dates }) =>
-        samePerson(person, other.author) && dates.some((written) => canBe(written, date, precision)),
+        samePerson(person, other.author) &&
+        // "... writes:" without a date: the last mail of that person so far.
+        (dates.length === 0 ? j < i : dates.some((written) => canBe(written, date, precision))),
     );
     if (said) found.push(j + 1);
   });

@@ -78,7 +78,7 @@ export interface Patch {
 
 export interface Revision {
   version: number;
-  /** Link to the revision before, when the changelog names it. */
+  /** Link that the changelog gives for it. */
   link: string | null;
   items: string[];
 }

@@ -1,0 +1,83 @@
+// SPDX-License-Identifier: GPL-2.0-only
+// vfio-lab replay: a script on a recorded machine, compared line by line with what a real kernel answered.
+import type { Comparison } from '@vfio-lab/testbed';
+import type { CAC } from 'cac';
+import { UsageError } from '../program.ts';
+import { colors, type Io, width, writeJson } from '../ui/io.ts';
+import { interruptible } from '../ui/interrupt.ts';
+import { progress } from '../ui/progress.ts';
+import { table } from '../ui/text.ts';
+
+interface Options {
+  machine?: string;
+  revision?: string;
+  against?: string;
+  all?: boolean;
+  dir?: string;
+  json?: boolean;
+}
+
+/** Registers the command. */
+export function register(cli: CAC, io: Io): void {
+  cli
+    .command('replay [script]', 'Run a script and compare its trace with a recording of a real kernel')
+    .option('--machine <file>', 'Machine file that the recording was made on')
+    .option('--revision <name>', 'Driver to run it on')
+    .option('--against <trace>', 'The recording, JSON lines')
+    .option('--all', 'Replay everything that the index of --dir lists')
+    .option('--dir <dir>', 'Folder with index.json, scripts, machines and traces', { default: '.' })
+    .option('--json', 'Print the result as JSON')
+    .example('  vfio-lab replay p02.vt --machine machineP.json --revision v4@6 --against p02.machineP.jsonl')
+    .action(async (script: string | undefined, options: Options) => {
+      if (options.all === true) return replayAll(options, io);
+      const { machine, revision, against } = options;
+      if (script === undefined || machine === undefined || revision === undefined || against === undefined) {
+        throw new UsageError('replay needs a script, --machine, --revision and --against', 'or --all with --dir');
+      }
+      const { replay } = await import('@vfio-lab/testbed');
+      const result = await replay({ script, machine, revision, against });
+      if (options.json === true) writeJson(io, result);
+      else io.stdout.write(`${render(result).join('\n')}\n`);
+      return result.equal === result.compared ? 0 : 1;
+    });
+}
+
+function render(r: Comparison): string[] {
+  const lines = [`${r.equal}/${r.compared} lines equal`];
+  for (const d of r.differences) {
+    lines.push(`${d.n}: ${d.op}`, `  expected ${JSON.stringify(d.expected)}`, `  got      ${JSON.stringify(d.got)}`);
+  }
+  return lines;
+}
+
+async function replayAll(options: Options, io: Io): Promise<number> {
+  const { readIndex, replay } = await import('@vfio-lab/testbed');
+  const entries = readIndex(options.dir ?? '.');
+  const meter = progress(io, 'replay');
+  const interrupt = interruptible();
+  const results: { script: string; machine: string; revision: string; equal: number; compared: number; error?: string }[] = [];
+  for (const [i, e] of entries.entries()) {
+    meter.update(i, entries.length, e.name);
+    if (await interrupt.asked()) break;
+    const row = { script: e.name, machine: e.machineName, revision: e.revision };
+    try {
+      const r = await replay(e);
+      results.push({ ...row, equal: r.equal, compared: r.compared });
+    } catch (error) {
+      results.push({ ...row, equal: 0, compared: e.ops, error: (error as Error).message });
+    }
+  }
+  meter.end();
+  interrupt.end();
+  const equal = results.reduce((n, r) => n + r.equal, 0);
+  const compared = results.reduce((n, r) => n + r.compared, 0);
+  if (options.json === true) {
+    writeJson(io, { equal, compared, recordings: results });
+  } else {
+    const rows = results.map((r) => [r.script, r.machine, r.revision, `${r.equal}/${r.compared}`, r.error ?? (r.equal === r.compared ? '' : 'differs')]);
+    const shape = [{ title: 'script' }, { title: 'machine' }, { title: 'revision' }, { title: 'equal', align: 'right' as const }, { title: '', flexible: true }];
+    io.stdout.write(`${table(shape, rows, { width: width(io), head: colors(io).bold }).join('\n')}\n${equal}/${compared} lines equal\n`);
+    if (results.length < entries.length) io.stdout.write(`stopped: ${entries.length - results.length} recordings were not replayed\n`);
+  }
+  return equal === compared && results.length === entries.length ? 0 : 1;
+}
