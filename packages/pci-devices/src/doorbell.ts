@@ -79,7 +79,9 @@ export class doorbell_device implements pci_device_model {
   }
 
   virtual_function(index: int): pci_device_model {
-    return this.vf?.(index) ?? new doorbell_device({ name: `${this.name}-vf`, id: this.id, layout: this.layout });
+    return (
+      this.vf?.(index) ?? new doorbell_device({ name: `${this.name}-vf`, id: this.id, layout: this.layout })
+    );
   }
 
   mmio_read(bar: pci_bar, off: int, size: int): u32 {

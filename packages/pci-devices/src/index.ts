@@ -14,7 +14,15 @@ export { pci_testdev } from './pci_testdev.ts';
 export { FIRST_MAC, ids_of, mac_from_serial, nth_mac } from './regs.ts';
 export type { device_ids, mac_address } from './regs.ts';
 export { rtl8139_device } from './rtl8139.ts';
-export { create_device_model, create_device_models, LAB_INTX, LAB_NIC, LAB_VENDOR, model_name, model_names } from './select.ts';
+export {
+  create_device_model,
+  create_device_models,
+  LAB_INTX,
+  LAB_NIC,
+  LAB_VENDOR,
+  model_name,
+  model_names,
+} from './select.ts';
 export type { device_description } from './select.ts';
 export { vga_device } from './vga.ts';
 export { virtio_rng_device } from './virtio.ts';

@@ -18,10 +18,13 @@ const USBSTS_HCH = 0x1;
 const PORTS_OF_EACH_KIND = 4;
 const PORTSC_PP_RXDETECT = 0x000002a0;
 
-const PORT_REGISTERS = Array.from(
-  { length: 2 * PORTS_OF_EACH_KIND },
-  (_, i): register_def => [PORTS + i * 0x10, 4, PORTSC_PP_RXDETECT, 0x0e00c200, 0x00fe0000],
-);
+const PORT_REGISTERS = Array.from({ length: 2 * PORTS_OF_EACH_KIND }, (_, i): register_def => [
+  PORTS + i * 0x10,
+  4,
+  PORTSC_PP_RXDETECT,
+  0x0e00c200,
+  0x00fe0000,
+]);
 
 const REGISTERS: readonly register_def[] = [
   [0x00, 4, 0x01000040], // version 1.0, operational registers at 0x40

@@ -93,7 +93,8 @@ describe('e1000e', () => {
   config.set([0x86, 0x80, 0xd3, 0x10]);
   config.set([0, 0, 2], 9);
   config.set([0x03, 0x00, 0x01, 0x00, 0x58, 0x34, 0x12, 0xff, 0xff, 0x00, 0x54, 0x52], 0x100);
-  const make = (rom = 0): bench<e1000e_device> => new bench(new e1000e_device(), new fake_function(config, rom));
+  const make = (rom = 0): bench<e1000e_device> =>
+    new bench(new e1000e_device(), new fake_function(config, rom));
 
   it('should read like the recorded one', () => {
     const b = make();
@@ -368,7 +369,9 @@ describe('vga', () => {
     expect(model.legacy_read(false, 0xb8000, 4)).toBe(0x07650741);
     expect(b.hex(0, 0, 4)).toBe('41070000');
     expect(model.legacy_read(false, 0xbffff, 1)).toBe(0x07);
-    expect([0x3c0, 0x3b0, 0x3cc, 0x3df].map((p) => model.legacy_read(true, p, 1))).toEqual([0, 0xff, 0x67, 0xff]);
+    expect([0x3c0, 0x3b0, 0x3cc, 0x3df].map((p) => model.legacy_read(true, p, 1))).toEqual([
+      0, 0xff, 0x67, 0xff,
+    ]);
   });
 
   it('should have index and data ports', () => {

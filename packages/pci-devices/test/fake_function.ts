@@ -87,7 +87,7 @@ export class bench<M extends pci_device_model> {
   /** Bytes from `off` on as hex, read like vfio reads them: by the widest aligned access. */
   hex(bar: number, off: number, len: number): string {
     let text = '';
-    for (let at = off; at < off + len; ) {
+    for (let at = off; at < off + len;) {
       const left = off + len - at;
       const size = left >= 4 && at % 4 === 0 ? 4 : left >= 2 && at % 2 === 0 ? 2 : 1;
       const val = this.rd(bar, at, size);

@@ -1,6 +1,12 @@
 // SPDX-License-Identifier: GPL-2.0-only
 import { describe, expect, it } from 'vitest';
-import { create_device_model, create_device_models, mac_from_serial, model_name, model_names } from '../src/index.ts';
+import {
+  create_device_model,
+  create_device_models,
+  mac_from_serial,
+  model_name,
+  model_names,
+} from '../src/index.ts';
 
 function config(vendor: number, device: number, klass = 0xff0000, length = 256): Uint8Array {
   const c = new Uint8Array(length);
@@ -44,7 +50,9 @@ describe('model selection', () => {
       const model = create_device_model({ bdf: '0000:01:00.0', config: config(0, 0), model: name });
       expect(model.name).not.toBe('');
     }
-    expect(create_device_model({ bdf: '0000:01:00.0', config: config(0, 0), model: 'no such' }).name).toBe('generic');
+    expect(create_device_model({ bdf: '0000:01:00.0', config: config(0, 0), model: 'no such' }).name).toBe(
+      'generic',
+    );
   });
 
   it('should hand out network addresses in the order of a command line', () => {
