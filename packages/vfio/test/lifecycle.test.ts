@@ -55,7 +55,8 @@ async function inWorld(fn: (world: World) => Promise<void>, findings: readonly s
     await fn(world);
     await world.shutdown();
     expect(slab_live().map((a) => a.what)).toEqual([]);
-    for (const mod of [k.vfio_module, world.iommu.owner, world.driver.owner]) expect(mod && module_refcount(mod)).toBe(0);
+    for (const mod of [k.vfio_module, world.iommu.owner, world.driver.owner])
+      expect(mod && module_refcount(mod)).toBe(0);
     expect(devtmpfs_list('/dev/vfio')).toEqual([]);
   }, findings);
 }
@@ -446,7 +447,12 @@ describe('the device', () => {
         expect(await sys_mmap(0, 4096, 3, 1, fd, 8192)).toBe(-ENODEV);
         delete ops.ioctl;
         expect(await user.ioctl(fd, VFIO_DEVICE_RESET)).toBe(-EINVAL);
-        expect(world.log).toEqual(['ioctl a 3b6b 3', 'read 4 at 7696581394432', 'write 2 at 8', 'mmap page 2']);
+        expect(world.log).toEqual([
+          'ioctl a 3b6b 3',
+          'read 4 at 7696581394432',
+          'write 2 at 8',
+          'mmap page 2',
+        ]);
       });
     });
   });
@@ -455,14 +461,22 @@ describe('the device', () => {
 describe('VFIO_DEVICE_FEATURE', () => {
   const [GET, SET, PROBE] = [VFIO_DEVICE_FEATURE_GET, VFIO_DEVICE_FEATURE_SET, VFIO_DEVICE_FEATURE_PROBE];
 
-  async function feature(user: User, fd: number, flags: number, data: number[] = [], argsz?: number): Promise<number[]> {
+  async function feature(
+    user: User,
+    fd: number,
+    flags: number,
+    data: number[] = [],
+    argsz?: number,
+  ): Promise<number[]> {
     const words = new Uint32Array([argsz ?? 8 + 4 * data.length, flags, ...data]);
     const bytes = new Uint8Array(words.buffer);
     const ret = await user.ioctl_bytes(fd, VFIO_DEVICE_FEATURE, bytes);
     return [ret, ...words.subarray(2)];
   }
 
-  async function withDevice(fn: (user: User, fd: number, vdev: vfio_device, world: World) => Promise<void>): Promise<void> {
+  async function withDevice(
+    fn: (user: User, fd: number, vdev: vfio_device, world: World) => Promise<void>,
+  ): Promise<void> {
     await inWorld(async (world) => {
       const group = await world.group('a');
       await world.user(async (user) => {
@@ -476,7 +490,7 @@ describe('VFIO_DEVICE_FEATURE', () => {
     await withDevice(async (user, fd) => {
       expect(await user.ioctl(fd, VFIO_DEVICE_FEATURE, 0)).toBe(-EFAULT);
       expect(await feature(user, fd, GET, [], 7)).toEqual([-EINVAL]);
-      expect(await feature(user, fd, GET | 1 << 19)).toEqual([-EINVAL]);
+      expect(await feature(user, fd, GET | (1 << 19))).toEqual([-EINVAL]);
       expect(await feature(user, fd, GET | SET | 5)).toEqual([-EINVAL]);
       expect(await feature(user, fd, GET | 5)).toEqual([-EINVAL]);
     });

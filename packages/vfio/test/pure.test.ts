@@ -62,7 +62,7 @@ describe('vfio_mig_get_next_state', () => {
     const device = new vfio_device();
     device.migration_flags = flags;
     const states = [nameOf(from)];
-    for (let cur = from; cur !== to; ) {
+    for (let cur = from; cur !== to;) {
       const next = ref(99);
       const ret = k.vfio_mig_get_next_state(device, cur, to, next);
       if (ret !== 0) return ret;
@@ -120,7 +120,9 @@ describe('capability chains', () => {
       expect(new vfio_info_cap_header(buf, 0).next).toBe(16);
       k.vfio_info_cap_shift(caps, 24);
       const first = new vfio_region_info_cap_type(buf);
-      expect([first.id, first.version, first.next, first.type, first.subtype]).toEqual([2, 1, 40, 0x80008086, 1]);
+      expect([first.id, first.version, first.next, first.type, first.subtype]).toEqual([
+        2, 1, 40, 0x80008086, 1,
+      ]);
       const second = new vfio_iommu_type1_info_dma_avail(buf, 16);
       expect([second.id, second.version, second.next, second.avail]).toEqual([3, 1, 0, 65535]);
       kfree(buf);

@@ -19,7 +19,12 @@ import {
   sys_openat,
 } from '@vfio-lab/kernel';
 import type { mm_struct, process } from '@vfio-lab/kernel';
-import { iommu_group_add_device, iommu_group_alloc, iommu_group_put, iommu_group_remove_device } from '@vfio-lab/iommu';
+import {
+  iommu_group_add_device,
+  iommu_group_alloc,
+  iommu_group_put,
+  iommu_group_remove_device,
+} from '@vfio-lab/iommu';
 import type { iommu_group } from '@vfio-lab/iommu';
 import {
   VFIO_CHECK_EXTENSION,
@@ -214,7 +219,11 @@ export class User {
   }
 
   set_container(group: number, container: number): Promise<number> {
-    return this.ioctl_bytes(group, VFIO_GROUP_SET_CONTAINER, new Uint8Array(new Int32Array([container]).buffer));
+    return this.ioctl_bytes(
+      group,
+      VFIO_GROUP_SET_CONTAINER,
+      new Uint8Array(new Int32Array([container]).buffer),
+    );
   }
 
   set_iommu(container: number): Promise<number> {
@@ -222,7 +231,11 @@ export class User {
   }
 
   get_device(group: number, name: string): Promise<number> {
-    return this.ioctl_bytes(group, VFIO_GROUP_GET_DEVICE_FD, Uint8Array.from([...name, '\0'], (c) => c.charCodeAt(0)));
+    return this.ioctl_bytes(
+      group,
+      VFIO_GROUP_GET_DEVICE_FD,
+      Uint8Array.from([...name, '\0'], (c) => c.charCodeAt(0)),
+    );
   }
 
   /** Container, groups and IOMMU, up to the point where devices can be opened. */
@@ -240,4 +253,3 @@ export class User {
     return { container, groups: fds };
   }
 }
-
