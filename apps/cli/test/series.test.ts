@@ -1,8 +1,10 @@
 // SPDX-License-Identifier: GPL-2.0-only
+import { mkdtempSync, readFileSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
 import path from 'node:path';
-import { columns } from '../src/ui/text.ts';
 import { describe, expect, it } from 'vitest';
 import { run } from '../src/program.ts';
+import { columns } from '../src/ui/text.ts';
 import { capture } from './helpers.ts';
 
 const FIXTURES = path.join(import.meta.dirname, '../../../packages/review/test/fixtures');
@@ -56,6 +58,16 @@ describe('vfio-lab series', () => {
       'lamp_on',
       null,
     ]);
+  });
+
+  it('should not let a mail speak to the terminal', async () => {
+    const file = path.join(mkdtempSync(path.join(tmpdir(), 'vfio-lab-')), 'page.txt');
+    writeFileSync(file, readFileSync(page, 'utf8').replace('This wants', '\u001b]0;x\u001b[2JThis wants'));
+    const io = capture();
+
+    expect(await run(['series', file], io)).toBe(0);
+    expect(io.out).toContain('        ]0;x[2JThis wants a comment.\n');
+    expect(io.out).not.toContain('\u001b');
   });
 
   it('should end with status 2 and one line for broken input', async () => {

@@ -24,8 +24,15 @@ export function register(cli: CAC, io: Io): void {
       const name = String(file);
       const series = await readSeries(readInput(name), name === '-' ? '(standard input)' : name);
       if (options.json) writeJson(io, series);
-      else io.stdout.write(`${renderSeries(series, io, options.full === true).join('\n')}\n`);
+      else io.stdout.write(`${renderSeries(printable(series), io, options.full === true).join('\n')}\n`);
     });
+}
+
+/** The series without control characters: mails come from anywhere, and a terminal obeys them. Tabs are spread. */
+function printable(series: Series): Series {
+  const clean = (_key: string, value: unknown): unknown =>
+    typeof value === 'string' ? value.replaceAll('\t', '    ').replace(/(?!\n)\p{Cc}/gu, '') : value;
+  return JSON.parse(JSON.stringify(series), clean) as Series;
 }
 
 /** A series as lines of text, as wide as the terminal. */
