@@ -1650,7 +1650,7 @@ export async function vfio_cap_init(this: Kernel, vdev: vfio_pci_core_device): P
   let prev = u8_at(vdev.vconfig, PCI_CAPABILITY_LIST);
 
   // There is no room for more than this
-  let loops = Math.floor((PCI_CFG_SPACE_SIZE - PCI_STD_HEADER_SIZEOF) / PCI_CAP_SIZEOF);
+  let loops = (PCI_CFG_SPACE_SIZE - PCI_STD_HEADER_SIZEOF) / PCI_CAP_SIZEOF;
   while (pos.v && loops--) {
     const next: Ref<u8> = ref(0);
     let len = 0;
@@ -1721,7 +1721,7 @@ export async function vfio_ecap_init(this: Kernel, vdev: vfio_pci_core_device): 
 
   let epos: u16 = PCI_CFG_SPACE_SIZE;
 
-  let loops = Math.floor((pdev.cfg_size - PCI_CFG_SPACE_SIZE) / PCI_CAP_SIZEOF);
+  let loops = (pdev.cfg_size - PCI_CFG_SPACE_SIZE) / PCI_CAP_SIZEOF;
 
   while (loops-- && epos >= PCI_CFG_SPACE_SIZE) {
     const header: Ref<u32> = ref(0);

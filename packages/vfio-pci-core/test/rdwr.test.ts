@@ -41,6 +41,7 @@ import {
   pci_release_selected_regions,
   pci_request_selected_regions,
   request_resource,
+  vga_arbiter_add_pci_device,
 } from '@vfio-lab/pci';
 import type { Ref } from '@vfio-lab/sim';
 import { join, Machine, ref, report, spawn, yield_now } from '@vfio-lab/sim';
@@ -257,6 +258,15 @@ describe('vfio_pci_bar_rw', () => {
       expect(vdev.barmap[0]).toBe(io);
     }));
 
+  it('should give a BAR back that cannot be mapped', () =>
+    with_device(async ({ vdev, pdev, read }) => {
+      pdev.resource[0].flags = 0;
+      expect(await read(0, 0, 4)).toBe(-ENOMEM);
+      expect(vdev.barmap[0]).toBeNull();
+      pdev.resource[0].flags = IORESOURCE_MEM;
+      expect(await read(0, 0, 4)).toBe('00000000');
+    }));
+
   it('should show the image of the ROM and ff behind it', () =>
     with_device(async ({ read, write, pdev }) => {
       const rom = String(await read(6, 0, 0x2000));
@@ -318,6 +328,21 @@ describe('vfio_pci_vga_rw', () => {
       expect(await rig.vga(0x3b8, 16)).toBe('ff'.repeat(4));
       expect(await rig.vga(0x3de, 4)).toBe('ffff');
       expect(await rig.vga(0xbfffe, 4)).toBe('ffff');
+    }));
+});
+
+describe('vfio_pci_vga_rw without the arbiter', () => {
+  it('should give its error back', () =>
+    with_device(async ({ vdev, vga }) => {
+      vdev.has_vga = true;
+      // the machine has a VGA device, which is another one
+      const other = new pci_dev(
+        new pci_function_hw({ name: '0000:02:00.0', config: new Uint8Array(256), bar_sizes: [] }),
+      );
+      other.class = 0x030000;
+      vga_arbiter_add_pci_device(other);
+      expect(await vga(0xa0000, 4)).toBe(-EINVAL);
+      expect(await vga(0x3c0, 4)).toBe(-EINVAL);
     }));
 });
 
