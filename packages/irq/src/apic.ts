@@ -6,7 +6,16 @@ import type { int } from '@vfio-lab/sim';
 import { local_irq_restore, local_irq_save } from '@vfio-lab/locking';
 import { WARN_ON } from '@vfio-lab/kernel';
 import { handle_edge_irq, handle_fasteoi_irq } from './chip.ts';
-import { all_irq_descs, irq_alloc_desc, irq_find_free, irq_free_desc, irq_to_desc, NR_LEGACY_GSI } from './irqdesc.ts';
+import {
+  all_irq_descs,
+  irq_alloc_desc,
+  irq_desc_state,
+  irq_find_free,
+  irq_free_desc,
+  type irq_state,
+  irq_to_desc,
+  NR_LEGACY_GSI,
+} from './irqdesc.ts';
 import { IRQ_LEVEL, IRQCHIP_ONESHOT_SAFE, type irq_chip, type irq_data, type irq_desc } from './types.ts';
 
 /** Virtual time from the wire to the flow handler; lets the clock move during a storm. */
@@ -92,7 +101,14 @@ export class irq_line extends Obj {
 
   /** Asserted, has a handler that nobody disabled, and yet will not be delivered: an interrupt is lost. */
   get lost(): boolean {
-    return this.asserted && this.masked && !this.remote_irr && this.desc.action !== null && this.desc.depth === 0 && this.desc.threads_oneshot === 0;
+    return (
+      this.asserted &&
+      this.masked &&
+      !this.remote_irr &&
+      this.desc.action !== null &&
+      this.desc.depth === 0 &&
+      this.desc.threads_oneshot === 0
+    );
   }
 }
 
@@ -172,4 +188,30 @@ export function trigger_msi(irq: int): boolean {
   if (desc === null || (desc.status & IRQ_LEVEL) !== 0) return false;
   apic_send(desc);
   return true;
+}
+
+/** An interrupt that was raised and that nothing will deliver, though a handler waits for it. */
+export interface lost_irq {
+  irq: int;
+  kind: 'level' | 'edge';
+  /** Names of the handlers. */
+  actions: string[];
+}
+
+/**
+ * Every lost interrupt of the machine, for checkers at rest: a level line that is asserted and enabled behind a masked
+ * pin, or an edge that is pending on an enabled line that is not running.
+ */
+export function lost_irqs(): lost_irq[] {
+  const lost: lost_irq[] = [];
+  for (const desc of all_irq_descs()) {
+    const s = irq_desc_state(desc.irq_data.irq) as irq_state;
+    const line = desc.irq_data.chip_data;
+    const level = line instanceof irq_line;
+    const gone = level
+      ? line.lost
+      : s.pending && s.depth === 0 && s.actions.length > 0 && !s.inprogress && !s.in_flight;
+    if (gone) lost.push({ irq: s.irq, kind: level ? 'level' : 'edge', actions: s.actions });
+  }
+  return lost;
 }

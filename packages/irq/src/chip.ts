@@ -245,7 +245,8 @@ export async function handle_edge_irq(desc: irq_desc): Promise<void> {
         await mask_irq(desc);
         break;
       }
-      if ((desc.istate & IRQS_PENDING) !== 0 && !irqd_irq_disabled(d) && irqd_irq_masked(d)) await unmask_irq(desc);
+      if ((desc.istate & IRQS_PENDING) !== 0 && !irqd_irq_disabled(d) && irqd_irq_masked(d))
+        await unmask_irq(desc);
       await handle_irq_event(desc);
     } while ((desc.istate & IRQS_PENDING) !== 0 && !irqd_irq_disabled(d));
   }

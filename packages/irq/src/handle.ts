@@ -46,7 +46,9 @@ async function __handle_irq_event_percpu(desc: irq_desc): Promise<irqreturn_t> {
     }
     if (res === IRQ_WAKE_THREAD) {
       if (action.thread_fn === null) {
-        pr_warn(`IRQ ${irq} device ${action.name} returned IRQ_WAKE_THREAD but no thread function available.`);
+        pr_warn(
+          `IRQ ${irq} device ${action.name} returned IRQ_WAKE_THREAD but no thread function available.`,
+        );
       } else {
         await __irq_wake_thread(desc, action);
       }

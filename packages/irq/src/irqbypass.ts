@@ -95,7 +95,8 @@ export async function irq_bypass_unregister_producer(producer: irq_bypass_produc
     if (consumer !== undefined) await __disconnect(producer, consumer);
     const at = s.producers.indexOf(producer);
     // The kernel would unlink a node that is in no list.
-    if (!WARN(at < 0, 'irq bypass: unregistering a producer whose token belongs to another\n')) s.producers.splice(at, 1);
+    if (!WARN(at < 0, 'irq bypass: unregistering a producer whose token belongs to another\n'))
+      s.producers.splice(at, 1);
   }
   await mutex_unlock(s.lock);
 }

@@ -234,7 +234,9 @@ async function __setup_irq(irq: int, desc: irq_desc, action: irqaction): Promise
     if (desc.action === null && d.chip.irq_request_resources) {
       ret = await d.chip.irq_request_resources(d);
       if (ret !== 0) {
-        pr_err(`genirq: Failed to request resources for ${action.name} (irq ${irq}) on irqchip ${d.chip.name}\n`);
+        pr_err(
+          `genirq: Failed to request resources for ${action.name} (irq ${irq}) on irqchip ${d.chip.name}\n`,
+        );
         break out_bus_unlock;
       }
     }
@@ -261,9 +263,14 @@ async function __setup_irq(irq: int, desc: irq_desc, action: irqaction): Promise
       if ((action.flags & IRQF_ONESHOT) !== 0) {
         // The first zero bit; no line has 32 threaded handlers.
         action.thread_mask = ~thread_mask & (thread_mask + 1);
-      } else if (action.handler === irq_default_primary_handler && (chip_flags & IRQCHIP_ONESHOT_SAFE) === 0) {
+      } else if (
+        action.handler === irq_default_primary_handler &&
+        (chip_flags & IRQCHIP_ONESHOT_SAFE) === 0
+      ) {
         // On a level line it would fire for ever before the thread gets a chance.
-        pr_err(`genirq: Threaded irq requested with handler=NULL and !ONESHOT for ${action.name} (irq ${irq})\n`);
+        pr_err(
+          `genirq: Threaded irq requested with handler=NULL and !ONESHOT for ${action.name} (irq ${irq})\n`,
+        );
         ret = -EINVAL;
         break out_unlock;
       }
@@ -299,7 +306,10 @@ function hex(flags: u32): string {
 /** C: kernel/irq/manage.c __free_irq() */
 async function __free_irq(desc: irq_desc, dev_id: unknown): Promise<irqaction | null> {
   const d = desc.irq_data;
-  WARN(current.kind === 'hardirq' || current.kind === 'timer', `Trying to free IRQ ${d.irq} from IRQ context!\n`);
+  WARN(
+    current.kind === 'hardirq' || current.kind === 'timer',
+    `Trying to free IRQ ${d.irq} from IRQ context!\n`,
+  );
   await mutex_lock(desc.request_mutex);
   let flags = await raw_spin_lock_irqsave(desc.lock);
   let before: irqaction | null = null;
@@ -388,6 +398,12 @@ export async function request_threaded_irq(
 }
 
 /** As request_threaded_irq without a thread. C: include/linux/interrupt.h request_irq() */
-export function request_irq(irq: int, handler: irq_handler_t, flags: u32, name: string, dev: unknown): Promise<int> {
+export function request_irq(
+  irq: int,
+  handler: irq_handler_t,
+  flags: u32,
+  name: string,
+  dev: unknown,
+): Promise<int> {
   return request_threaded_irq(irq, handler, null, flags, name, dev);
 }

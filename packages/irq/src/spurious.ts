@@ -73,7 +73,8 @@ function start_poll_timer(): void {
 export async function irq_wait_for_poll(desc: irq_desc): Promise<boolean> {
   const d = desc.irq_data;
   const here = current.cpu.id;
-  if (WARN_ONCE(state().irq_poll_cpu === here, `irq poll in progress on cpu ${here} for irq ${d.irq}\n`)) return false;
+  if (WARN_ONCE(state().irq_poll_cpu === here, `irq poll in progress on cpu ${here} for irq ${d.irq}\n`))
+    return false;
   do {
     await raw_spin_unlock(desc.lock);
     await wait_until(desc.lock, () => !irqd_irq_inprogress(d));
@@ -92,7 +93,8 @@ async function try_one_irq(desc: irq_desc, force: boolean): Promise<boolean> {
     if (irqd_irq_disabled(d) && !force) break out;
     // All handlers of a line agree on IRQF_SHARED: the first one tells.
     let action = desc.action;
-    if (action === null || (action.flags & IRQF_SHARED) === 0 || (action.flags & __IRQF_TIMER) !== 0) break out;
+    if (action === null || (action.flags & IRQF_SHARED) === 0 || (action.flags & __IRQF_TIMER) !== 0)
+      break out;
     if (irqd_irq_inprogress(d)) {
       desc.istate |= IRQS_PENDING;
       break out;

@@ -1,7 +1,13 @@
 // SPDX-License-Identifier: GPL-2.0-only
 // kernel/irq/manage.c, v5.19: threaded handlers
 import { wait_until } from '@vfio-lab/sim';
-import { atomic_dec_and_test, atomic_inc, raw_spin_lock_irq, raw_spin_unlock_irq, wake_up } from '@vfio-lab/locking';
+import {
+  atomic_dec_and_test,
+  atomic_inc,
+  raw_spin_lock_irq,
+  raw_spin_unlock_irq,
+  wake_up,
+} from '@vfio-lab/locking';
 import { unmask_threaded_irq } from './chip.ts';
 import {
   IRQ_HANDLED,
@@ -26,7 +32,8 @@ async function irq_finalize_oneshot(desc: irq_desc, action: irqaction): Promise<
   }
   if (!action.thread_runs) {
     desc.threads_oneshot &= ~action.thread_mask;
-    if (desc.threads_oneshot === 0 && !irqd_irq_disabled(d) && irqd_irq_masked(d)) await unmask_threaded_irq(desc);
+    if (desc.threads_oneshot === 0 && !irqd_irq_disabled(d) && irqd_irq_masked(d))
+      await unmask_threaded_irq(desc);
   }
   await raw_spin_unlock_irq(desc.lock);
 }

@@ -70,8 +70,12 @@ describe('irq bypass', () => {
     await clean(async () => {
       expect(await irq_bypass_register_producer(producer(null))).toBe(-EINVAL);
       expect(await irq_bypass_register_consumer(consumer(null))).toBe(-EINVAL);
-      expect(await irq_bypass_register_consumer(Object.assign(consumer({}), { add_producer: null }))).toBe(-EINVAL);
-      expect(await irq_bypass_register_consumer(Object.assign(consumer({}), { del_producer: null }))).toBe(-EINVAL);
+      expect(await irq_bypass_register_consumer(Object.assign(consumer({}), { add_producer: null }))).toBe(
+        -EINVAL,
+      );
+      expect(await irq_bypass_register_consumer(Object.assign(consumer({}), { del_producer: null }))).toBe(
+        -EINVAL,
+      );
       await irq_bypass_unregister_producer(producer(null));
       await irq_bypass_unregister_consumer(consumer(null));
       await irq_bypass_unregister_producer(producer({}));
@@ -88,7 +92,13 @@ describe('irq bypass', () => {
       const p = producer(token, log);
       expect(await irq_bypass_register_producer(p)).toBe(-EIO);
       expect(log.splice(0)).toEqual([
-        'stop prod', 'stop cons', 'add_consumer', 'add_producer', 'del_consumer', 'start cons', 'start prod',
+        'stop prod',
+        'stop cons',
+        'add_consumer',
+        'add_producer',
+        'del_consumer',
+        'start cons',
+        'start prod',
       ]);
       p.add_consumer = () => -EINVAL;
       expect(await irq_bypass_register_producer(p)).toBe(-EINVAL);

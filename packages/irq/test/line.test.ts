@@ -1,6 +1,12 @@
 // SPDX-License-Identifier: GPL-2.0-only
 import { current, join, spawn, yield_now } from '@vfio-lab/sim';
-import { local_irq_restore, local_irq_save, spin_lock_irq, spin_unlock_irq, spinlock_t } from '@vfio-lab/locking';
+import {
+  local_irq_restore,
+  local_irq_save,
+  spin_lock_irq,
+  spin_unlock_irq,
+  spinlock_t,
+} from '@vfio-lab/locking';
 import { describe, expect, it } from 'vitest';
 import {
   all_irq_lines,
@@ -14,8 +20,12 @@ import {
   irq_desc_state,
   irq_line,
   irq_set_affinity,
+  irq_to_desc,
   IRQF_SHARED,
+  IRQS_PENDING,
+  lost_irqs,
   request_irq,
+  trigger_msi,
 } from '../src/index.ts';
 import { boot, clean, kinds, state } from './util.ts';
 
@@ -203,9 +213,20 @@ describe('a level-triggered line', () => {
       await request_irq(21, () => IRQ_HANDLED, 0, 'a', null);
       line.masked = true;
       line.raise('a');
+      const msi = irq_alloc_msi();
+      await request_irq(msi, () => IRQ_HANDLED, 0, 'm', null);
+      const desc = irq_to_desc(msi);
+      if (desc !== null) desc.istate |= IRQS_PENDING;
       expect(line.lost).toBe(true);
+      expect(lost_irqs()).toEqual([
+        { irq: 21, kind: 'level', actions: ['a'] },
+        { irq: msi, kind: 'edge', actions: ['m'] },
+      ]);
       line.lower('a');
       expect(line.lost).toBe(false);
+      trigger_msi(msi);
+      await yield_now();
+      expect(lost_irqs()).toEqual([]);
       await free_irq(21, null);
     });
   });

@@ -45,7 +45,8 @@ describe('request_irq', () => {
       get_irq_line(22);
       irq_set_status_flags(22, IRQ_NOREQUEST);
       const dev = {};
-      const ask = (irq: number, flags: number, d: unknown): Promise<number> => request_irq(irq, handled, flags, 'x', d);
+      const ask = (irq: number, flags: number, d: unknown): Promise<number> =>
+        request_irq(irq, handled, flags, 'x', d);
       expect(await ask(IRQ_NOTCONNECTED, 0, dev)).toBe(-ENOTCONN);
       expect(await ask(21, IRQF_SHARED, null)).toBe(-EINVAL);
       expect(await ask(21, IRQF_SHARED | IRQF_NO_AUTOEN, dev)).toBe(-EINVAL);
@@ -139,11 +140,19 @@ describe('free_irq', () => {
       expect(state(21)).toMatchObject({ depth: 0, started: true, actions: ['a'] });
       expect(await free_irq(21, b)).toBe(null);
       expect(await free_irq(21, a)).toBe('a');
-      expect(state(21)).toMatchObject({ depth: 1, disabled: true, masked: true, started: false, actions: [] });
+      expect(state(21)).toMatchObject({
+        depth: 1,
+        disabled: true,
+        masked: true,
+        started: false,
+        actions: [],
+      });
       expect(await free_irq(99, a)).toBe(null);
       expect(slab_live()).toEqual([]);
     });
-    expect(m.findings.map((f) => f.text)).toEqual([expect.stringMatching(/Trying to free already-free IRQ 21/)]);
+    expect(m.findings.map((f) => f.text)).toEqual([
+      expect.stringMatching(/Trying to free already-free IRQ 21/),
+    ]);
   });
 
   it('waits for a handler in progress, and for an interrupt that is on its way', async () => {
@@ -347,7 +356,9 @@ describe('threaded handlers', () => {
       get_irq_line(21);
       expect(await request_threaded_irq(21, null, handled, 0, 'a', 'a')).toBe(-EINVAL);
     });
-    expect(m.log).toEqual(['<3>genirq: Threaded irq requested with handler=NULL and !ONESHOT for a (irq 21)']);
+    expect(m.log).toEqual([
+      '<3>genirq: Threaded irq requested with handler=NULL and !ONESHOT for a (irq 21)',
+    ]);
   });
 
   it('a handler that asks for a thread it does not have is logged', async () => {

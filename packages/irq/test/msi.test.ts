@@ -219,11 +219,18 @@ describe('handle_level_irq', () => {
       await free_irq(5, 'a');
     });
     expect(log).toEqual([
-      'request', 'type 1', 'startup',
-      'mask_ack', 'handler', 'unmask',
-      'disable', 'mask_ack', 'enable',
+      'request',
+      'type 1',
+      'startup',
       'mask_ack',
-      'shutdown', 'release',
+      'handler',
+      'unmask',
+      'disable',
+      'mask_ack',
+      'enable',
+      'mask_ack',
+      'shutdown',
+      'release',
     ]);
   });
 
@@ -231,7 +238,12 @@ describe('handle_level_irq', () => {
     const log: string[] = [];
     await clean(async () => {
       const op = (name: string) => (): void => void log.push(name);
-      const chip: irq_chip = { name: 'plain', irq_mask: op('mask'), irq_ack: op('ack'), irq_unmask: op('unmask') };
+      const chip: irq_chip = {
+        name: 'plain',
+        irq_mask: op('mask'),
+        irq_ack: op('ack'),
+        irq_unmask: op('unmask'),
+      };
       const desc = irq_alloc_desc(6, chip, handle_level_irq);
       irq_set_status_flags(6, IRQ_DISABLE_UNLAZY);
       await request_irq(6, () => IRQ_HANDLED, IRQF_TRIGGER_RISING, 'a', 'a');

@@ -41,7 +41,7 @@ async function feed(result: number, times: number): Promise<void> {
 }
 
 describe('the spurious detector', () => {
-  it('has the kernel\'s numbers', () => {
+  it("has the kernel's numbers", () => {
     expect([SPURIOUS_WINDOW, SPURIOUS_LIMIT, POLL_SPURIOUS_IRQ_INTERVAL]).toEqual([100_000, 99_900, 25]);
   });
 
@@ -53,7 +53,14 @@ describe('the spurious detector', () => {
       await request_irq(21, stuck, 0, 'dev', {});
       line.raise('dev');
       await yield_now();
-      expect(state(21)).toMatchObject({ depth: 1, masked: true, pending: true, spurious_disabled: true, unhandled: 0, count: 0 });
+      expect(state(21)).toMatchObject({
+        depth: 1,
+        masked: true,
+        pending: true,
+        spurious_disabled: true,
+        unhandled: 0,
+        count: 0,
+      });
       expect(line.lost).toBe(false);
     });
     expect(calls).toBe(100_000);
@@ -134,7 +141,11 @@ describe('the spurious detector', () => {
       }
     });
     expect(m.log.length).toBe(300);
-    expect(m.log.slice(0, 3)).toEqual(['<3>irq event 21: bogus return value 4', '<3>handlers:', '<3>none threaded none']);
+    expect(m.log.slice(0, 3)).toEqual([
+      '<3>irq event 21: bogus return value 4',
+      '<3>handlers:',
+      '<3>none threaded none',
+    ]);
   });
 
   it('leaves polled lines and those without debugging alone', async () => {
@@ -333,7 +344,14 @@ it('a threaded oneshot line judged by its thread does not storm', async () => {
   await clean(async () => {
     const line = get_irq_line(21);
     let n = 0;
-    await request_threaded_irq(21, null, () => (++n === 50 && line.lower('a'), IRQ_HANDLED), IRQF_ONESHOT, 'a', 'a');
+    await request_threaded_irq(
+      21,
+      null,
+      () => (++n === 50 && line.lower('a'), IRQ_HANDLED),
+      IRQF_ONESHOT,
+      'a',
+      'a',
+    );
     line.raise('a');
     while (line.asserted) await sleep_ns(1000);
     expect(state(21).unhandled).toBeLessThanOrEqual(1);

@@ -1,7 +1,12 @@
 // SPDX-License-Identifier: GPL-2.0-only
 export * from './types.ts';
 export * from './pm_runtime.ts';
-export { __pm_runtime_idle, __pm_runtime_resume, __pm_runtime_suspend, pm_runtime_get_if_active } from './entry.ts';
+export {
+  __pm_runtime_idle,
+  __pm_runtime_resume,
+  __pm_runtime_suspend,
+  pm_runtime_get_if_active,
+} from './entry.ts';
 export {
   pm_runtime_active_time,
   pm_runtime_autosuspend_expiration,

@@ -1,7 +1,14 @@
 // SPDX-License-Identifier: GPL-2.0-only
 // drivers/base/power/runtime.c, v5.19: device links with runtime PM (a consumer keeps its suppliers up)
 import type { int } from '@vfio-lab/sim';
-import { atomic_add_unless, atomic_inc, atomic_read, atomic_t, spin_lock_irq, spin_unlock_irq } from '@vfio-lab/locking';
+import {
+  atomic_add_unless,
+  atomic_inc,
+  atomic_read,
+  atomic_t,
+  spin_lock_irq,
+  spin_unlock_irq,
+} from '@vfio-lab/locking';
 import { type device, EACCES, WARN_ON } from '@vfio-lab/kernel';
 import { pm_request_idle, pm_runtime_get_sync, pm_runtime_put, pm_runtime_put_noidle } from './pm_runtime.ts';
 
@@ -61,7 +68,10 @@ export async function rpm_get_suppliers(dev: device): Promise<int> {
 /** C: drivers/base/power/runtime.c pm_runtime_release_supplier() */
 export async function pm_runtime_release_supplier(link: device_link): Promise<void> {
   const { supplier } = link;
-  while ((await atomic_add_unless(link.rpm_active, -1, 1)) && (await atomic_read(supplier.power.usage_count)) > 0) {
+  while (
+    (await atomic_add_unless(link.rpm_active, -1, 1)) &&
+    (await atomic_read(supplier.power.usage_count)) > 0
+  ) {
     await pm_runtime_put_noidle(supplier);
   }
 }

@@ -3,7 +3,12 @@
 import type { int } from '@vfio-lab/sim';
 import { atomic_add_unless, atomic_inc } from '@vfio-lab/locking';
 import { type device, RPM_ACTIVE, RPM_SUSPENDED } from '@vfio-lab/kernel';
-import { __pm_runtime_idle, __pm_runtime_resume, __pm_runtime_suspend, pm_runtime_get_if_active } from './entry.ts';
+import {
+  __pm_runtime_idle,
+  __pm_runtime_resume,
+  __pm_runtime_suspend,
+  pm_runtime_get_if_active,
+} from './entry.ts';
 import { trace_rpm } from './runtime.ts';
 import { __pm_runtime_disable, __pm_runtime_set_status, __pm_runtime_use_autosuspend } from './setup.ts';
 import { RPM_ASYNC, RPM_AUTO, RPM_GET_PUT } from './types.ts';

@@ -188,7 +188,8 @@ async function __rpm_callback(cb: pm_callback | null, dev: device): Promise<int>
     }
     if (cb) retval = await cb(dev);
     const let_go =
-      (p.runtime_status === RPM_SUSPENDING && retval === 0) || (p.runtime_status === RPM_RESUMING && retval !== 0);
+      (p.runtime_status === RPM_SUSPENDING && retval === 0) ||
+      (p.runtime_status === RPM_RESUMING && retval !== 0);
     if (use_links && let_go) await __rpm_put_suppliers(dev, false);
   }
   await spin_lock_irq(p.lock);
@@ -271,7 +272,8 @@ export async function rpm_suspend(dev: device, rpmflags: int): Promise<int> {
     if (p.runtime_status === RPM_RESUMING && !(rpmflags & RPM_ASYNC)) retval = -EAGAIN;
     if (retval) return retval;
 
-    if (rpmflags & RPM_AUTO && p.runtime_status !== RPM_SUSPENDING && (await rpm_defer_suspend(dev))) return 0;
+    if (rpmflags & RPM_AUTO && p.runtime_status !== RPM_SUSPENDING && (await rpm_defer_suspend(dev)))
+      return 0;
 
     pm_runtime_cancel_pending(dev);
 
@@ -366,7 +368,8 @@ export async function rpm_resume(dev: device, rpmflags: int): Promise<int> {
 
   out: for (;;) {
     if (p.runtime_error) retval = -EINVAL;
-    else if (p.disable_depth > 0) retval = p.runtime_status === RPM_ACTIVE && p.last_status === RPM_ACTIVE ? 1 : -EACCES;
+    else if (p.disable_depth > 0)
+      retval = p.runtime_status === RPM_ACTIVE && p.last_status === RPM_ACTIVE ? 1 : -EACCES;
     if (retval) break out;
 
     // An autosuspend timer is left running: it will find the device busy.
@@ -384,7 +387,10 @@ export async function rpm_resume(dev: device, rpmflags: int): Promise<int> {
         else retval = -EINPROGRESS;
         break out;
       }
-      await rpm_wait_status(dev, () => p.runtime_status === RPM_RESUMING || p.runtime_status === RPM_SUSPENDING);
+      await rpm_wait_status(
+        dev,
+        () => p.runtime_status === RPM_RESUMING || p.runtime_status === RPM_SUSPENDING,
+      );
       continue;
     }
 

@@ -106,7 +106,10 @@ export async function __pm_runtime_set_status(dev: device, wanted: rpm_status): 
         if (!up.disable_depth && !up.ignore_children && up.runtime_status !== RPM_ACTIVE) {
           const name = dev_name(dev);
           const parent_name = dev_name(parent);
-          dev_err(dev, `runtime PM trying to activate child device ${name} but parent (${parent_name}) is not active\n`);
+          dev_err(
+            dev,
+            `runtime PM trying to activate child device ${name} but parent (${parent_name}) is not active\n`,
+          );
           error = -EBUSY;
         } else if (p.runtime_status === RPM_SUSPENDED) {
           await atomic_inc(up.child_count);
@@ -327,7 +330,9 @@ export async function pm_runtime_remove(dev: device): Promise<void> {
 /** C: drivers/base/power/runtime.c pm_runtime_need_not_resume() */
 async function pm_runtime_need_not_resume(dev: device): Promise<boolean> {
   const p = dev.power;
-  return (await atomic_read(p.usage_count)) <= 1 && (p.ignore_children || (await atomic_read(p.child_count)) === 0);
+  return (
+    (await atomic_read(p.usage_count)) <= 1 && (p.ignore_children || (await atomic_read(p.child_count)) === 0)
+  );
 }
 
 /** System sleep: suspend whatever the counts say, and stay disabled. C: drivers/base/power/runtime.c pm_runtime_force_suspend() */

@@ -139,15 +139,39 @@ const pm_wakeup_attr_group = new attribute_group({
   name: 'power',
   attrs: [
     DEVICE_ATTR('wakeup', wakeup_show, wakeup_store),
-    DEVICE_ATTR('wakeup_count', wakeup_stat((ws) => ws.wakeup_count)),
-    DEVICE_ATTR('wakeup_active_count', wakeup_stat((ws) => ws.active_count)),
+    DEVICE_ATTR(
+      'wakeup_count',
+      wakeup_stat((ws) => ws.wakeup_count),
+    ),
+    DEVICE_ATTR(
+      'wakeup_active_count',
+      wakeup_stat((ws) => ws.active_count),
+    ),
     // v5.19 shows the wakeup count here, too.
-    DEVICE_ATTR('wakeup_abort_count', wakeup_stat((ws) => ws.wakeup_count)),
-    DEVICE_ATTR('wakeup_expire_count', wakeup_stat((ws) => ws.expire_count)),
-    DEVICE_ATTR('wakeup_active', wakeup_stat((ws) => (ws.active ? 1 : 0))),
-    DEVICE_ATTR('wakeup_total_time_ms', wakeup_stat((ws) => ms(ws.total_time))),
-    DEVICE_ATTR('wakeup_max_time_ms', wakeup_stat((ws) => ms(ws.max_time))),
-    DEVICE_ATTR('wakeup_last_time_ms', wakeup_stat((ws) => ms(ws.last_time))),
+    DEVICE_ATTR(
+      'wakeup_abort_count',
+      wakeup_stat((ws) => ws.wakeup_count),
+    ),
+    DEVICE_ATTR(
+      'wakeup_expire_count',
+      wakeup_stat((ws) => ws.expire_count),
+    ),
+    DEVICE_ATTR(
+      'wakeup_active',
+      wakeup_stat((ws) => (ws.active ? 1 : 0)),
+    ),
+    DEVICE_ATTR(
+      'wakeup_total_time_ms',
+      wakeup_stat((ws) => ms(ws.total_time)),
+    ),
+    DEVICE_ATTR(
+      'wakeup_max_time_ms',
+      wakeup_stat((ws) => ms(ws.max_time)),
+    ),
+    DEVICE_ATTR(
+      'wakeup_last_time_ms',
+      wakeup_stat((ws) => ms(ws.last_time)),
+    ),
   ],
 });
 

@@ -1,7 +1,14 @@
 // SPDX-License-Identifier: GPL-2.0-only
 // Sleeping on power.wait_queue with power.lock held: kernel/sched/wait.c as drivers/base/power/runtime.c uses it
 import { wait_until } from '@vfio-lab/sim';
-import { add_wait_queue, might_sleep, remove_wait_queue, spin_lock_irq, spin_unlock_irq, type wait_queue_entry } from '@vfio-lab/locking';
+import {
+  add_wait_queue,
+  might_sleep,
+  remove_wait_queue,
+  spin_lock_irq,
+  spin_unlock_irq,
+  type wait_queue_entry,
+} from '@vfio-lab/locking';
 import type { device } from '@vfio-lab/kernel';
 
 /** What DEFINE_WAIT gives: a sleeping task in a wait queue. */
