@@ -11,7 +11,7 @@ import {
   ENOENT,
   ENOTTY,
   EPERM,
-  EPERM as NOT_PERMITTED,
+  ERR_PTR,
   file,
   module_refcount,
   slab_live,
@@ -43,7 +43,7 @@ import {
   VFIO_TYPE1_IOMMU,
 } from '@vfio-lab/headers';
 import type { vfio_device } from '@vfio-lab/headers';
-import { join, sleep_ns } from '@vfio-lab/sim';
+import { join, machine, sleep_ns } from '@vfio-lab/sim';
 import { onMachine } from './harness.ts';
 import { FakeDevice, World } from './world.ts';
 import type { User } from './world.ts';
@@ -183,8 +183,8 @@ describe('without an IOMMU', () => {
         const device = await user.get_device(group, 'a');
         expect(await user.close(device)).toBe(0);
         world.process.dropped_caps.add(17);
-        expect(await user.get_device(group, 'a')).toBe(-NOT_PERMITTED);
-        expect(await user.open('/dev/vfio/noiommu-0')).toBe(-NOT_PERMITTED);
+        expect(await user.get_device(group, 'a')).toBe(-EPERM);
+        expect(await user.open('/dev/vfio/noiommu-0')).toBe(-EPERM);
         world.process.dropped_caps.clear();
         for (const fd of [group, real, container]) await user.close(fd);
       });
@@ -517,11 +517,12 @@ describe('VFIO_DEVICE_FEATURE', () => {
       vdev.migration_flags = 3;
       let state = 2;
       let stream: file | null = null;
+      const devnull = world.process.files?.slot(0)?.file as file;
       vdev.ops.migration_get_state = (_device, curr) => ((curr.v = state), 0);
       vdev.ops.migration_set_state = async (_device, to) => {
-        if (to === 9) return (await import('@vfio-lab/kernel')).ERR_PTR(-EINVAL);
+        if (to === 9) return ERR_PTR(-EINVAL);
         state = to;
-        stream = to === 3 ? new file((world.process.files?.slot(0)?.file as file).f_inode, {}, 0) : null;
+        stream = to === 3 ? new file(devnull.f_inode, {}, 0) : null;
         return stream;
       };
       expect(await feature(user, fd, GET | MIGRATION, [9, 9])).toEqual([0, 3, 0]);
@@ -564,7 +565,6 @@ describe('unregistering', () => {
     await onMachine(async (k) => {
       const world = await World.boot(k);
       const group = await world.group('a');
-      const { machine } = await import('@vfio-lab/sim');
       await world.user(async (user) => {
         const { groups } = await user.setup(group);
         const fd = await user.get_device(groups[0], 'a');

@@ -231,11 +231,7 @@ export class User {
   }
 
   get_device(group: number, name: string): Promise<number> {
-    return this.ioctl_bytes(
-      group,
-      VFIO_GROUP_GET_DEVICE_FD,
-      Uint8Array.from([...name, '\0'], (c) => c.charCodeAt(0)),
-    );
+    return this.ioctl_bytes(group, VFIO_GROUP_GET_DEVICE_FD, new TextEncoder().encode(`${name}\0`));
   }
 
   /** Container, groups and IOMMU, up to the point where devices can be opened. */
