@@ -121,7 +121,7 @@ import {
   pm_runtime_put,
   pm_runtime_resume_and_get,
 } from '@vfio-lab/runtime-pm';
-import type { pci_dev, pci_slot } from '@vfio-lab/pci';
+import type { pci_dev, pci_slot, resource } from '@vfio-lab/pci';
 import {
   __pci_reset_function_locked,
   IORESOURCE_MEM,
@@ -369,7 +369,7 @@ export function vfio_pci_probe_mmaps(this: Kernel, vdev: vfio_pci_core_device): 
         dummy_res.resource.start = res.end + 1;
         dummy_res.resource.end = res.start + PAGE_SIZE - 1;
         dummy_res.resource.flags = res.flags;
-        if (request_resource(res.parent, dummy_res.resource)) {
+        if (request_resource(res.parent as resource, dummy_res.resource)) {
           kfree(dummy_res);
           break no_mmap;
         }
