@@ -51,6 +51,14 @@ function pci_acs_flags_enabled(pdev: pci_dev): boolean {
   return (pdev.hw.get16(pos + PCI_ACS_CTRL) & wanted) === wanted;
 }
 
+/**
+ * Is the function one of several. A function past the first shows it by its number: at boot the IOMMU looks at devices
+ * only after the whole bus was scanned, when pci_dev.multifunction is set; here it looks as they appear.
+ */
+function multifunction(pdev: pci_dev): boolean {
+  return pdev.multifunction || (!pdev.is_virtfn && (pdev.devfn & 7) !== 0);
+}
+
 /** Is the function isolated from its siblings. C: drivers/pci/pci.c pci_acs_enabled() */
 function pci_acs_enabled(pdev: pci_dev): boolean {
   if (!pci_is_pcie(pdev)) return false;
@@ -63,7 +71,7 @@ function pci_acs_enabled(pdev: pci_dev): boolean {
     case PCI_EXP_TYPE_ROOT_PORT:
       return pci_acs_flags_enabled(pdev);
     default:
-      return !pdev.multifunction || pci_acs_flags_enabled(pdev);
+      return !multifunction(pdev) || pci_acs_flags_enabled(pdev);
   }
 }
 
@@ -79,10 +87,10 @@ async function pci_device_group(pdev: pci_dev): Promise<iommu_group | err_ptr> {
     const group = await iommu_group_get(bus.self.dev);
     if (group) return group;
   }
-  if (pdev.multifunction && !pci_acs_enabled(pdev)) {
+  if (multifunction(pdev) && !pci_acs_enabled(pdev)) {
     for (const other of pdev.bus.devices) {
       if (other === pdev || other.devfn >> 3 !== pdev.devfn >> 3) continue;
-      if (!other.multifunction || pci_acs_enabled(other)) continue;
+      if (!multifunction(other) || pci_acs_enabled(other)) continue;
       const group = await iommu_group_get(other.dev);
       if (group) return group;
     }
