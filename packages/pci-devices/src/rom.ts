@@ -27,11 +27,12 @@ export function test_rom(config: Uint8Array): Uint8Array {
 
 /**
  * The part of the VGA BIOS that anybody looks at: header, entry code, and the PCI data structure where the header
- * points; 39 KiB, the rest 0. `flavour` is the checksum byte, which differs between builds of the machine.
+ * points; 39 KiB, the rest 0. `checksum` is a byte of the header that
+ * firmware patches to fit its variables.
  */
-export function vga_rom(config: Uint8Array, flavour = 0x11): Uint8Array {
+export function vga_rom(config: Uint8Array, checksum_byte = 0x41): Uint8Array {
   const rom = new Uint8Array(0x4e * 512);
-  rom.set([0x55, 0xaa, 0x4e, 0xe9, 0x15, 0x57, flavour]);
+  rom.set([0x55, 0xaa, 0x4e, 0xe9, 0x15, 0x57, checksum_byte]);
   const pcir = 0x99dc;
   write_le(rom, PCIR_OFFSET, 2, pcir);
   rom.set([0x49, 0x42, 0x4d, 0x00], 0x1e);

@@ -32,6 +32,11 @@ export interface device_description {
   readonly ram?: boolean;
   /** Network address, when it is known. */
   readonly mac?: mac_address;
+  /**
+   * Checksum byte of a VGA ROM, which its firmware patches: 0x41 on the recorded machines with ACPI hotplug, 0x11 on
+   * those without.
+   */
+  readonly rom_checksum?: int;
 }
 
 type maker = (desc: device_description) => pci_device_model;
@@ -44,7 +49,7 @@ const BY_NAME: Readonly<Record<string, maker>> = {
   'pci-testdev': () => new pci_testdev(),
   ivshmem: () => new ivshmem_device(),
   rtl8139: (desc) => new rtl8139_device(desc.mac),
-  vga: () => new vga_device(),
+  vga: (desc) => new vga_device(desc.rom_checksum),
   hda: () => new hda_device(),
   'gpu-audio': () => new hda_device('gpu-audio', 1),
   'virtio-rng': () => new virtio_rng_device(),

@@ -69,10 +69,10 @@ const EDID = [
   0xa5,
 ];
 
-/** Bochs VGA. `rom_flavour` is the checksum byte of its ROM. */
+/** Bochs VGA. `rom_checksum` is the checksum byte of its ROM. */
 export class vga_device implements pci_device_model {
   readonly name = 'vga';
-  private readonly rom_flavour: int | undefined;
+  private readonly rom_checksum: int | undefined;
   private rom: Uint8Array = new Uint8Array(0);
   private readonly vram = new sparse_memory();
   private readonly edid = new Uint8Array(MMIO_EDID_BYTES);
@@ -86,8 +86,8 @@ export class vga_device implements pci_device_model {
   private readonly crt = new Uint8Array(32);
   private readonly att = new Uint8Array(32);
 
-  constructor(rom_flavour?: int) {
-    this.rom_flavour = rom_flavour;
+  constructor(rom_checksum?: int) {
+    this.rom_checksum = rom_checksum;
     this.edid.set(EDID);
     this.dispi[DISPI_ID] = DISPI_ID5;
     this.text_mode();
@@ -95,7 +95,7 @@ export class vga_device implements pci_device_model {
   }
 
   attach(hw: pci_function): void {
-    this.rom = vga_rom(hw.config, this.rom_flavour);
+    this.rom = vga_rom(hw.config, this.rom_checksum);
   }
 
   /** Registers go back; what is in video memory stays. */

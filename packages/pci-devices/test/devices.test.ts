@@ -357,7 +357,8 @@ describe('vga', () => {
     expect(b.hex(0, 0, 16)).toBe('53070000650700006107000042070000');
     expect(b.hex(2, 0, 16)).toBe('00ffffffffffff004914341200000000');
     expect(b.hex(2, 0x500, 16)).toBe('c5b00000000000000000000000000000');
-    expect(b.hex(ROM, 0, 8)).toBe('55aa4ee915571100');
+    expect(b.hex(ROM, 0, 8)).toBe('55aa4ee915574100');
+    expect(new bench(new vga_device(0x11)).hex(ROM, 0, 8)).toBe('55aa4ee915571100');
   });
 
   it('should answer in the legacy ranges as text mode does', () => {
