@@ -1,11 +1,10 @@
 // SPDX-License-Identifier: GPL-2.0-only
-import type { Kernel, vfio_pci_regops } from '@vfio-lab/headers';
+import type { Kernel, vfio_pci_core_device, vfio_pci_regops } from '@vfio-lab/headers';
 import {
   VFIO_DEVICE_FEATURE_PCI_VF_TOKEN,
   VFIO_DEVICE_FEATURE_PROBE,
   VFIO_DEVICE_FEATURE_SET,
   VFIO_PCI_CONFIG_REGION_INDEX,
-  vfio_pci_core_device,
   VFIO_PCI_INDEX_TO_OFFSET,
   vfio_pci_mmap_vma,
   VFIO_PCI_NUM_REGIONS,
@@ -16,6 +15,7 @@ import {
   VFIO_PCI_VGA_REGION_INDEX,
 } from '@vfio-lab/headers';
 import {
+  container_of,
   create_process,
   EACCES,
   EBUSY,
@@ -27,6 +27,7 @@ import {
   kzalloc,
   list_add,
   list_empty,
+  list_first_entry,
   list_for_each_entry_safe,
   slab_fail,
   uuid_parse,
@@ -359,7 +360,7 @@ describe('vfio_pci_mmap_fault', () => {
 describe('vfio_pci_dev_set_hot_reset', () => {
   const resettable: Partial<Kernel> = {
     async vfio_pci_dev_set_resettable(dev_set) {
-      return (dev_set.device_list.next.owner?.container as vfio_pci_core_device).pdev;
+      return container_of<vfio_pci_core_device>(list_first_entry(dev_set.device_list)).pdev;
     },
     vfio_pci_set_power_state: async () => 0,
   };

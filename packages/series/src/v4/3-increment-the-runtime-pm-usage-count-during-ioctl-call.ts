@@ -7,8 +7,8 @@ import { copy_from_user, dev_info_ratelimited, EFAULT, EINVAL, EIO, offsetofend 
 import { pm_runtime_put, pm_runtime_resume_and_get } from '@vfio-lab/runtime-pm';
 import type { Kernel, vfio_device } from '@vfio-lab/headers';
 import {
-  vfio_device_feature,
   VFIO_DEVICE_FEATURE,
+  vfio_device_feature,
   VFIO_DEVICE_FEATURE_DATA,
   VFIO_DEVICE_FEATURE_GET,
   VFIO_DEVICE_FEATURE_MASK,

@@ -97,8 +97,8 @@ import {
 import { le16_at } from '@vfio-lab/vfio-pci-config';
 import type { PatchInfo } from '../types.ts';
 import {
-  vfio_device_feature_power_management,
   VFIO_DEVICE_FEATURE_POWER_MANAGEMENT,
+  vfio_device_feature_power_management,
   VFIO_PM_LOW_POWER_ENTER,
   VFIO_PM_LOW_POWER_EXIT,
 } from './2-add-a-new-device-feature-for-the-power-management.ts';
