@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 // The hardware side, as arch/x86/kernel/apic/{io_apic,vector,msi}.c program it: pins of the IO-APIC (level) and MSI
 // vectors (edge) on their way to a processor.
-import { delay_ns, Obj, spawn } from '@vfio-lab/sim';
+import { delay_ns, machine, Obj, spawn, trace } from '@vfio-lab/sim';
 import type { int } from '@vfio-lab/sim';
 import { local_irq_restore, local_irq_save } from '@vfio-lab/locking';
 import { WARN_ON } from '@vfio-lab/kernel';
@@ -20,6 +20,7 @@ import { IRQ_LEVEL, IRQCHIP_ONESHOT_SAFE, type irq_chip, type irq_data, type irq
 
 /** Virtual time from the wire to the flow handler; lets the clock move during a storm. */
 export const IRQ_ENTRY_NS = 500;
+const TRACED_UNHANDLED = 10;
 
 /**
  * The local APIC has one request bit a vector: what comes while it is set is lost in it. The processor takes the
@@ -35,6 +36,9 @@ async function common_interrupt(desc: irq_desc): Promise<void> {
   const flags = local_irq_save();
   desc.vector.irr = false;
   delay_ns(IRQ_ENTRY_NS);
+  // A storm would fill the timeline with one and the same line.
+  if (machine.tracing && desc.irqs_unhandled < TRACED_UNHANDLED)
+    trace('irq', `irq ${desc.irq_data.irq} taken`);
   await desc.handle_irq(desc);
   local_irq_restore(flags);
 }

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only
-import { current, join, spawn, yield_now } from '@vfio-lab/sim';
+import { current, join, Machine, spawn, yield_now } from '@vfio-lab/sim';
 import {
   local_irq_restore,
   local_irq_save,
@@ -125,6 +125,19 @@ describe('a level-triggered line', () => {
       await yield_now();
     });
     expect(log).toEqual(['a:none']);
+  });
+
+  it('shows on the timeline, a storm not 100,000 times', async () => {
+    const m = new Machine({ tracing: true });
+    await m.run(async () => {
+      const line = get_irq_line(21);
+      let n = 0;
+      await request_irq(21, () => (++n === 50 && line.lower('a'), IRQ_NONE), 0, 'a', null);
+      line.raise('a');
+      await yield_now();
+    });
+    const taken = m.events.filter((e) => e.kind === 'irq').map((e) => `${e.task}: ${e.text}`);
+    expect(taken).toEqual(Array.from({ length: 10 }, () => 'irq/21: irq 21 taken'));
   });
 
   it('waits while the processor has interrupts off, and goes to the processor it was given', async () => {

@@ -72,7 +72,7 @@ describe('the spurious detector', () => {
       '<3>stuck',
       '<0>Disabling IRQ #21',
     ]);
-  });
+  }, 30_000);
 
   it('costs a good line nothing: no counting while nothing is unhandled', async () => {
     await clean(async () => {

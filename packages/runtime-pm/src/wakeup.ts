@@ -26,13 +26,19 @@ export function device_may_wakeup(dev: device): boolean {
   return dev.power.can_wakeup && dev.power.wakeup !== null;
 }
 
-/** Can the hardware signal wakeup? Adds or removes the files of power/. C: drivers/base/power/wakeup.c device_set_wakeup_capable() */
-export async function device_set_wakeup_capable(dev: device, capable: boolean): Promise<void> {
-  if (dev.power.can_wakeup === capable) return;
+/**
+ * Can the hardware signal wakeup? Adds the files of power/, or removes them, which waits for their readers.
+ * C: drivers/base/power/wakeup.c device_set_wakeup_capable()
+ */
+export function device_set_wakeup_capable(dev: device, capable: true): void;
+export function device_set_wakeup_capable(dev: device, capable: boolean): Promise<void> | undefined;
+export function device_set_wakeup_capable(dev: device, capable: boolean): Promise<void> | undefined {
+  if (dev.power.can_wakeup === capable) return undefined;
   dev.power.can_wakeup = capable;
-  if (!device_is_registered(dev) || dev.power.no_pm) return;
-  if (capable) wakeup_sysfs_add(dev);
-  else await wakeup_sysfs_remove(dev);
+  if (!device_is_registered(dev) || dev.power.no_pm) return undefined;
+  if (!capable) return wakeup_sysfs_remove(dev);
+  wakeup_sysfs_add(dev);
+  return undefined;
 }
 
 /** Shall it? -EINVAL when it cannot. C: drivers/base/power/wakeup.c device_set_wakeup_enable() */

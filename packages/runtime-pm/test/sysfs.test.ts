@@ -86,8 +86,8 @@ describe('power/', () => {
         'runtime_usage',
       ];
       expect(sysfs_list(DIR)).toEqual(base);
-      await device_set_wakeup_capable(dev, true);
-      await device_set_wakeup_capable(dev, true);
+      device_set_wakeup_capable(dev, true);
+      device_set_wakeup_capable(dev, true);
       expect(sysfs_list(DIR)).toEqual(
         [
           ...base,
@@ -210,7 +210,7 @@ describe('power/', () => {
       expect(await store('async', 'x')).toBe(-EINVAL);
       expect(device_set_wakeup_enable(dev, true)).toBe(-EINVAL);
       expect(device_wakeup_disable(dev)).toBe(-EINVAL);
-      await device_set_wakeup_capable(dev, true);
+      device_set_wakeup_capable(dev, true);
       expect([device_can_wakeup(dev), device_may_wakeup(dev)]).toEqual([true, false]);
       expect([await show('wakeup'), await show('wakeup_count')]).toEqual(['disabled', '']);
       pm_wakeup_event(dev, 5);
@@ -242,7 +242,7 @@ describe('power/', () => {
     await clean(async () => {
       const dev = make(new test_bus());
       dev.release = () => {};
-      await device_set_wakeup_capable(dev, true);
+      device_set_wakeup_capable(dev, true);
       await device_add(dev);
       expect(await show('wakeup')).toBe('disabled');
       expect(dpm_sysfs_add(dev)).toBe(-17);
