@@ -20,6 +20,9 @@ process.exitCode = files.length === 0 ? 2 : 0;
 for (const file of files) {
   process.stdout.write(`\n# ${file}\n`);
   // One process each: a benchmark must not be measured with the previous one's heap and type feedback.
-  const child = spawnSync(process.execPath, ['--import', 'tsx', file], { cwd: root, stdio: 'inherit' });
+  const child = spawnSync(process.execPath, ['--import', './tools/register.mjs', file], {
+    cwd: root,
+    stdio: 'inherit',
+  });
   if (child.status !== 0) process.exitCode = child.status ?? 1;
 }

@@ -72,11 +72,9 @@ if (target === 'cli') {
   // No child process: signals and the exit code are the command's own. Paths in the arguments are relative
   // to where the user stands, not to where npm goes before it runs a script.
   process.chdir(process.env['INIT_CWD'] ?? process.cwd());
-  process.env['TSX_TSCONFIG_PATH'] = path.join(root, 'tsconfig.base.json');
   const main = path.join(root, 'apps', 'cli', 'src', 'main.ts');
   process.argv = [process.argv[0] ?? 'node', main, ...args];
-  const tsx = await import('tsx/esm/api');
-  tsx.register();
+  await import('./register.mjs');
   await import(pathToFileURL(main).href);
 } else if (target === 'bin') {
   const child = spawnSync(args[0] ?? '', args.slice(1), {

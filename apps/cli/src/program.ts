@@ -8,6 +8,7 @@ import * as runScript from './commands/run.ts';
 import * as scenario from './commands/scenario.ts';
 import * as scenarios from './commands/scenarios.ts';
 import * as series from './commands/series.ts';
+import { STDIN } from './ui/io.ts';
 import type { Io } from './ui/io.ts';
 import { nearest } from './ui/nearest.ts';
 
@@ -53,7 +54,8 @@ export async function run(args: string[], io: Io, commands: CommandModule[] = CO
       io.stdout.write(`vfio-lab ${VERSION}\n`);
       return 0;
     }
-    const parsed = quietly(() => cli.parse(['node', 'vfio-lab', ...args], { run: false }));
+    const words = args.map((arg) => (arg === '-' ? STDIN : arg));
+    const parsed = quietly(() => cli.parse(['node', 'vfio-lab', ...words], { run: false }));
     if (parsed.options['help']) return 0;
     if (!cli.matchedCommand) {
       const [name] = parsed.args;

@@ -22,7 +22,7 @@ export function register(cli: CAC, io: Io): void {
     .action(async (file: string | number, options: Options) => {
       const { readSeries } = await import('@vfio-lab/review/reader');
       const name = String(file);
-      const series = await readSeries(readInput(name), name === '-' ? '(standard input)' : name);
+      const series = await readSeries(readInput(name), name);
       if (options.json) writeJson(io, series);
       else io.stdout.write(`${renderSeries(printable(series), io, options.full === true).join('\n')}\n`);
     });

@@ -47,10 +47,13 @@ function jsonValue(_key: string, value: unknown): unknown {
   return Number.isSafeInteger(Number(value)) ? Number(value) : value.toString();
 }
 
-/** Reads a file that the user named. Throws InputError when that does not work. */
+/** What `-` on the command line becomes, since cac takes a lone dash for an option. */
+export const STDIN = '(standard input)';
+
+/** Reads a file that the user named, or standard input. Throws InputError when that does not work. */
 export function readInput(fileName: string): Uint8Array {
   try {
-    return readFileSync(fileName === '-' ? 0 : fileName);
+    return readFileSync(fileName === STDIN ? 0 : fileName);
   } catch (error) {
     const code = (error as NodeJS.ErrnoException).code ?? 'unknown';
     const [what, mend] = PROBLEMS[code] ?? [`cannot be read (${code})`, 'give a file that can'];

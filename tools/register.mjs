@@ -1,0 +1,9 @@
+// SPDX-License-Identifier: GPL-2.0-only
+// Lets this process, or one started with --import, import TypeScript.
+import { register } from 'node:module';
+import { fileURLToPath } from 'node:url';
+
+process.env['TSX_TSCONFIG_PATH'] ??= fileURLToPath(new URL('../tsconfig.base.json', import.meta.url));
+const tsx = await import('tsx/esm/api');
+tsx.register();
+register('./loader.mjs', import.meta.url);
