@@ -45,16 +45,18 @@ export class Lab {
 
   /** Bind a device to vfio-pci and let it fall asleep unused. */
   async bind(...bdfs: string[]): Promise<void> {
-    for (const bdf of bdfs) {
-      await this.testbed.bindVfio(bdf);
-    }
+    for (const bdf of bdfs) await this.testbed.bindVfio(bdf);
     await this.settle();
   }
 
-  /** Bind and open a device as a guest's monitor does; memory decode and bus master on. */
+  /**
+   * Open a device as a guest's monitor does: its whole IOMMU group bound to vfio-pci, memory decode and bus master on.
+   */
   async open(bdf: string): Promise<VfioDevice> {
-    if (this.testbed.driverOf(bdf) !== 'vfio-pci') await this.bind(bdf);
-    const dev = await this.session.open(bdf, this.testbed.groupOf(bdf));
+    const group = this.testbed.groupOf(bdf);
+    const unbound = this.testbed.endpoints().filter((d) => this.testbed.groupOf(d) === group && this.testbed.driverOf(d) === '');
+    if (unbound.length > 0) await this.bind(...unbound);
+    const dev = await this.session.open(bdf, group);
     await dev.writeConfig(4, 2, 6);
     return dev;
   }

@@ -92,7 +92,7 @@ function checkRest(bdfs: string[], lab: Lab): void {
 }
 
 function checkLeaks(mark: number): void {
-  for (const a of slab_live(mark)) report('leak', `${a.type} allocated in ${a.fn || 'the kernel'} is never freed`);
+  for (const a of slab_live(mark)) report('leak', `${a.what} allocated in ${a.fn || 'the kernel'} is never freed`);
 }
 
 /** What many schedules of one scenario came to. */

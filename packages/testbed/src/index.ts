@@ -1,2 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0-only
-export {};
+export * from './boot.ts';
+export * from './machine-file.ts';
+export * from './replay.ts';
+export * from './topology.ts';
+export * from './script/parse.ts';
+export * from './script/run.ts';
+export * from './userspace/user.ts';
+export * from './userspace/vfio-device.ts';

@@ -119,10 +119,17 @@ function device(value: unknown, masks: Json | null, where: string, maskFile: str
     attrs: d.attrs as Record<string, string>,
     files: Array.isArray(d.files) ? (d.files as string[]) : [],
     config,
-    wmask: masks === null ? null : maskBytes(masks.wmask, config.length, `${maskFile}: ${d.bdf}.wmask`),
+    wmask: masks === null ? null : writeMask(masks.wmask, config.length, `${maskFile}: ${d.bdf}.wmask`),
     w1c: masks === null ? null : maskBytes(masks.w1c, config.length, `${maskFile}: ${d.bdf}.w1c`),
     ...(typeof d.model === 'string' && { model: d.model }),
   };
+}
+
+/** `{"0x4": "07"}` -> bytes by offset. Beyond the last byte that was measured hardware is taken to be writable. */
+function writeMask(value: unknown, length: number, where: string): Uint8Array {
+  const bytes = maskBytes(value, length, where);
+  const last = Math.max(0xff, ...Object.keys((value ?? {}) as Json).map(Number));
+  return bytes.fill(0xff, Math.min(last + 1, length));
 }
 
 /** `{"0x4": "07"}` -> bytes by offset. */

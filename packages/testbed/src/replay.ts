@@ -3,7 +3,10 @@ import { existsSync, readFileSync } from 'node:fs';
 import path from 'node:path';
 import { isDeepStrictEqual } from 'node:util';
 import { InputError } from '@vfio-lab/sim';
-import type { TraceLine } from './script/run.ts';
+import { bootTestbed } from './boot.ts';
+import { readMachineFile } from './machine-file.ts';
+import { parseScript } from './script/parse.ts';
+import { runScript, type TraceLine } from './script/run.ts';
 
 /** A line where ours and the recording differ. */
 export interface Difference {
@@ -112,4 +115,74 @@ function sharedBootFields(line: TraceLine, bound: Map<string, number>): string[]
   const file = /^sys(?:read|wait) (\S+)\/(d3cold_allowed|power_state)(?: |$)/.exec(line.op);
   if (file !== null && (file[2] === 'd3cold_allowed' || line.n < (bound.get(file[1]) ?? Infinity))) ignored.push('rc', 'value', 'ok');
   return ignored;
+}
+
+/** What to replay. All but `volatile` and `sharedBoot` are as on the command line. */
+export interface ReplayRequest {
+  script: string;
+  machine: string;
+  revision: string;
+  against: string;
+  sharedBoot?: boolean;
+}
+
+/** Run a script on the machine of a recording and compare. Throws InputError for a fault in a file. */
+export async function replay(request: ReplayRequest): Promise<Comparison> {
+  const recorded = readTrace(request.against);
+  const script = parseScript(readText(request.script), request.script);
+  const testbed = await bootTestbed({ revision: request.revision, machine: readMachineFile(request.machine), kernel: 'v6.1.192' });
+  const ours: TraceLine[] = [];
+  await runScript(testbed, script, (line) => ours.push(line));
+  const stable = path.basename(path.dirname(request.against)).startsWith('linux-');
+  return compareTraces(ours, recorded, {
+    volatile: volatileLines(request.script),
+    sharedBoot: request.sharedBoot ?? !stable,
+  });
+}
+
+export interface IndexEntry extends ReplayRequest {
+  name: string;
+  machineName: string;
+  ops: number;
+}
+
+/** The revision that Debian's 6.1.192 carries. */
+const STABLE_REVISION = 'v7';
+
+/** The recordings that `index.json` in a folder lists. Throws InputError. */
+export function readIndex(dir: string): IndexEntry[] {
+  const file = path.join(dir, 'index.json');
+  let list: unknown;
+  try {
+    list = JSON.parse(readFileSync(file, 'utf8'));
+  } catch {
+    throw new InputError('no index of recordings', file, 'give the folder that has index.json with --dir');
+  }
+  if (!Array.isArray(list)) throw new InputError('not an array', file, 'list the recordings in an array');
+  return list.map((value: unknown, i) => {
+    const e = value as Record<string, unknown>;
+    for (const member of ['script', 'trace', 'machine']) {
+      if (typeof e[member] !== 'string') throw new InputError(`entry ${i} lacks "${member}"`, file, 'give script, trace and machine');
+    }
+    const script = e.script as string;
+    const machine = e.machine as string;
+    return {
+      name: path.basename(script).replace(/\.vt$/, ''),
+      machineName: path.basename(machine).replace(/\.json$/, ''),
+      revision: typeof e.revision === 'string' ? e.revision : STABLE_REVISION,
+      sharedBoot: typeof e.revision === 'string',
+      ops: typeof e.ops === 'number' ? e.ops : 0,
+      script: path.join(dir, script),
+      machine: path.join(dir, machine),
+      against: path.join(dir, e.trace as string),
+    };
+  });
+}
+
+function readText(file: string): string {
+  try {
+    return readFileSync(file, 'utf8');
+  } catch {
+    throw new InputError('cannot be read', file, 'check the path');
+  }
 }

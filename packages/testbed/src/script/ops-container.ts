@@ -17,6 +17,7 @@ import {
   VFIO_SET_IOMMU,
 } from '@vfio-lab/headers';
 import { sizeof } from '@vfio-lab/kernel';
+import { bufferOf } from '../userspace/user.ts';
 import { toHex } from './language.ts';
 import type { OpSpec } from './ops.ts';
 import { hex, rcFields } from './session.ts';
@@ -128,14 +129,14 @@ export const containerOps: OpSpec[] = [
       const info = new vfio_iommu_type1_info(roomFor(size, argsz));
       info.argsz = argsz;
       const ret = await s.user.ioctlStruct(s.fd(a.C as string), VFIO_IOMMU_GET_INFO, info);
-      const length = Math.min(info.bytes.length, Math.max(size, Math.min(argsz, info.argsz)));
+      const length = Math.min(bufferOf(info).length, Math.max(size, Math.min(argsz, info.argsz)));
       return {
         ...rcFields(ret),
         argsz: info.argsz,
         flags: info.flags,
         pgsizes: hex(info.iova_pgsizes),
         cap_offset: info.cap_offset,
-        raw: toHex(info.bytes.subarray(0, length)),
+        raw: toHex(bufferOf(info).subarray(0, length)),
       };
     },
   },
@@ -147,7 +148,7 @@ export const containerOps: OpSpec[] = [
       const map = new vfio_iommu_type1_dma_map();
       map.argsz = (a.argsz as number | undefined) ?? sizeof(vfio_iommu_type1_dma_map);
       map.flags = a.FLAGS as number;
-      map.vaddr = (a.vaddr as bigint | undefined) ?? BigInt(s.testbed.anonymousMemory(a.SIZE as bigint));
+      map.vaddr = (a.vaddr as bigint | undefined) ?? BigInt(await s.testbed.anonymousMemory(a.SIZE as bigint));
       map.iova = a.IOVA as bigint;
       map.size = a.SIZE as bigint;
       return rcFields(await s.user.ioctlStruct(s.fd(a.C as string), VFIO_IOMMU_MAP_DMA, map));

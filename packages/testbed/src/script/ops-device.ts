@@ -23,7 +23,7 @@ import {
   vfio_region_info,
 } from '@vfio-lab/headers';
 import { sizeof } from '@vfio-lab/kernel';
-import { BAD_POINTER, KERNEL_POINTER } from '../userspace/user.ts';
+import { BAD_POINTER, bufferOf, KERNEL_POINTER } from '../userspace/user.ts';
 import { parseHex, parseInteger, REGION_SHIFT, toHex } from './language.ts';
 import { cString, roomFor } from './ops-container.ts';
 import type { Fields, OpSpec } from './ops.ts';
@@ -50,8 +50,8 @@ function bdf(d: vfio_pci_dependent_device): string {
 
 function caps(info: vfio_region_info): Fields {
   const list: Fields[] = [];
-  for (let off = info.cap_offset; off !== 0 && off + 8 <= info.bytes.length; ) {
-    const header = new vfio_info_cap_header(info.bytes, off);
+  for (let off = info.cap_offset; off !== 0 && off + 8 <= bufferOf(info).length; ) {
+    const header = new vfio_info_cap_header(bufferOf(info), off);
     list.push({ off, id: header.id, version: header.version, next: header.next });
     if (header.next <= off) break;
     off = header.next;
@@ -143,7 +143,7 @@ export const deviceOps: OpSpec[] = [
       set.index = (a.IRQ as number) >>> 0;
       set.start = (a.START as number) >>> 0;
       set.count = (a.COUNT as number) >>> 0;
-      set.bytes.set(data, sizeof(vfio_irq_set));
+      bufferOf(set).set(data, sizeof(vfio_irq_set));
       return rcFields(await s.user.ioctlStruct(s.fd(a.D as string), VFIO_DEVICE_SET_IRQS, set));
     },
   },
@@ -167,7 +167,7 @@ export const deviceOps: OpSpec[] = [
       const each = sizeof(vfio_pci_dependent_device);
       const fit = Math.max(0, Math.floor((argsz - size) / each));
       const devices = Array.from({ length: Math.min(info.count, fit) }, (_, i) => {
-        const d = new vfio_pci_dependent_device(info.bytes, size + i * each);
+        const d = new vfio_pci_dependent_device(bufferOf(info), size + i * each);
         return { group: d.group_id, bdf: bdf(d) };
       });
       return { ...rcFields(ret), argsz: info.argsz, flags: info.flags, count: info.count, devices };
@@ -185,7 +185,7 @@ export const deviceOps: OpSpec[] = [
       reset.argsz = (a.argsz as number | undefined) ?? size;
       reset.flags = (a.flags as number | undefined) ?? 0;
       reset.count = (a.count as number | undefined) ?? list.length / 4;
-      reset.bytes.set(list, sizeof(vfio_pci_hot_reset));
+      bufferOf(reset).set(list, sizeof(vfio_pci_hot_reset));
       return rcFields(await s.user.ioctlStruct(s.fd(a.D as string), VFIO_DEVICE_PCI_HOT_RESET, reset));
     },
   },
@@ -205,10 +205,10 @@ export const deviceOps: OpSpec[] = [
       const feature = new vfio_device_feature(roomFor(size, a.argsz as number | undefined));
       feature.argsz = (a.argsz as number | undefined) ?? size;
       feature.flags = a.FLAGS as number;
-      feature.bytes.set(data, header);
+      bufferOf(feature).set(data, header);
       const ret = await s.user.ioctlStruct(s.fd(a.D as string), VFIO_DEVICE_FEATURE, feature);
       const get = ((a.FLAGS as number) & VFIO_DEVICE_FEATURE_GET) !== 0 && data.length > 0;
-      return { ...rcFields(ret), ...(get && { data: toHex(feature.bytes.subarray(header, size)) }) };
+      return { ...rcFields(ret), ...(get && { data: toHex(bufferOf(feature).subarray(header, size)) }) };
     },
   },
   {
@@ -234,7 +234,7 @@ export const deviceOps: OpSpec[] = [
       const fd = s.fd(a.X as string);
       const arg = ioctlArgument(s, a.ARG as string) ?? { pointer: 0 };
       if ('pointer' in arg) return rcFields(await s.user.ioctl(fd, a.NUM as number, arg.pointer));
-      const { ret, bytes } = await s.user.ioctlBytes(fd, a.NUM as number, arg.bytes);
+      const { ret, bytes } = await s.user.ioctlBytes(fd, a.NUM as number, bufferOf(arg));
       return { ...rcFields(ret), ...((a.ARG as string).startsWith('buf:') && { buf: toHex(bytes) }) };
     },
   },

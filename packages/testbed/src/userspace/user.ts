@@ -87,10 +87,11 @@ export class User {
     });
   }
 
-  /** An ioctl on one struct: its bytes are updated in place. */
+  /** An ioctl on a struct, with what follows it in its buffer: updated in place. */
   async ioctlStruct(fd: number, cmd: number, arg: ustruct): Promise<number> {
-    const { ret, bytes } = await this.ioctlBytes(fd, cmd, arg.bytes);
-    arg.bytes.set(bytes);
+    const buffer = bufferOf(arg);
+    const { ret, bytes } = await this.ioctlBytes(fd, cmd, buffer);
+    buffer.set(bytes);
     return ret;
   }
 
@@ -158,6 +159,11 @@ export class User {
   store(addr: number, size: number, value: number): ReturnType<typeof user_store> {
     return user_store(addr, size, value);
   }
+}
+
+/** The whole buffer that a struct is at the start of: the struct and what follows it. */
+export function bufferOf(arg: ustruct): Uint8Array {
+  return new Uint8Array(arg.bytes.buffer);
 }
 
 export const POLLIN = 1;

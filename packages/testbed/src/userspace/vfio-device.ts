@@ -21,7 +21,7 @@ import {
 } from '@vfio-lab/headers';
 import { sizeof } from '@vfio-lab/kernel';
 import { REGION_SHIFT, REGIONS } from '../script/language.ts';
-import type { User } from './user.ts';
+import { bufferOf, type User } from './user.ts';
 
 const PROT_READ_WRITE = 3;
 const MAP_SHARED = 1;
@@ -76,9 +76,9 @@ export class VfioDevice {
   hotReset(groupFds: readonly number[]): Promise<number> {
     const head = sizeof(vfio_pci_hot_reset);
     const reset = new vfio_pci_hot_reset(new Uint8Array(head + 4 * groupFds.length));
-    reset.argsz = reset.bytes.length;
+    reset.argsz = bufferOf(reset).length;
     reset.count = groupFds.length;
-    reset.bytes.set(new Uint8Array(Int32Array.from(groupFds).buffer), head);
+    bufferOf(reset).set(new Uint8Array(Int32Array.from(groupFds).buffer), head);
     return this.user.ioctlStruct(this.fd, VFIO_DEVICE_PCI_HOT_RESET, reset);
   }
 
@@ -107,7 +107,7 @@ export class VfioDevice {
     set.flags = flags;
     set.index = index;
     set.count = count;
-    set.bytes.set(data, head);
+    bufferOf(set).set(data, head);
     return this.user.ioctlStruct(this.fd, VFIO_DEVICE_SET_IRQS, set);
   }
 
@@ -117,9 +117,9 @@ export class VfioDevice {
     const feature = new vfio_device_feature(new Uint8Array(head + payload.length));
     feature.argsz = head + payload.length;
     feature.flags = flags;
-    feature.bytes.set(payload, head);
+    bufferOf(feature).set(payload, head);
     const ret = await this.user.ioctlStruct(this.fd, VFIO_DEVICE_FEATURE, feature);
-    return { ret, bytes: feature.bytes.subarray(head) };
+    return { ret, bytes: bufferOf(feature).subarray(head) };
   }
 
   /** Map a BAR from its start; an address, or -errno. */
