@@ -27,4 +27,5 @@ export * from './pcie/pme.ts';
 export * from './pcie/portdrv.ts';
 export * from './pcie/pciehp.ts';
 export * from './vgaarb.ts';
+export * from './host-driver.ts';
 export * from './machine.ts';

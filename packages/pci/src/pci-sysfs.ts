@@ -31,7 +31,7 @@ import {
 } from '@vfio-lab/kernel';
 import { pm_runtime_get_sync, pm_runtime_put, pm_runtime_resume } from '@vfio-lab/runtime-pm';
 import {
-  pci_pcie_type,
+  pci_is_pcie,
   pci_read_config_byte,
   pci_user_read_config_byte,
   pci_user_read_config_dword,
@@ -244,7 +244,8 @@ const link_attrs: device_attribute[] = [
     link(pdev, async () => {
       const cap = ref(0);
       await pcie_capability_read_dword(pdev, R.PCI_EXP_LNKCAP, cap);
-      return `${(cap.v & R.PCI_EXP_LNKCAP_MLW) >>> 4}\n`;
+      // 255 stands for "unknown": there is no link.
+      return `${cap.v === 0 ? 255 : (cap.v & R.PCI_EXP_LNKCAP_MLW) >>> 4}\n`;
     }),
   ),
 ];
@@ -301,6 +302,7 @@ const sriov_attrs: device_attribute[] = [
   RW('sriov_numvfs', sriov_numvfs_show, sriov_numvfs_store),
   RO('sriov_offset', (pdev) => `${pdev.sriov?.offset ?? 0}\n`),
   RO('sriov_stride', (pdev) => `${pdev.sriov?.stride ?? 0}\n`),
+  RO('sriov_vf_total_msix', () => '0\n'),
   RO('sriov_vf_device', (pdev) => `${(pdev.sriov?.vf_device ?? 0).toString(16)}\n`),
   RW(
     'sriov_drivers_autoprobe',
@@ -480,7 +482,7 @@ const visible = (test: (pdev: pci_dev) => boolean) => (dev: device, attr: device
 export const pci_dev_groups: readonly attribute_group[] = [
   new attribute_group({ attrs: dev_attrs }),
   new attribute_group({ attrs: [RW('reset_method', reset_method_show, reset_method_store), WO('reset', reset_store)], is_visible: visible(pci_reset_supported) }),
-  new attribute_group({ attrs: link_attrs, is_visible: visible((p) => p.pcie_cap !== 0 && pci_pcie_type(p) !== R.PCI_EXP_TYPE_RC_END) }),
+  new attribute_group({ attrs: link_attrs, is_visible: visible(pci_is_pcie) }),
   new attribute_group({
     attrs: [RO('secondary_bus_number', bus_number(R.PCI_SECONDARY_BUS)), RO('subordinate_bus_number', bus_number(R.PCI_SUBORDINATE_BUS))],
     is_visible: visible(pci_is_bridge),

@@ -80,16 +80,34 @@ export class pci_fabric {
     return null;
   }
 
+  /** The VGA adapter that answers this legacy address now. */
+  #legacy(addr: number, io: boolean): pci_function_hw | null {
+    if (io ? addr < 0x3b0 || addr > 0x3df : addr < 0xa0000 || addr > 0xbffff) return null;
+    for (const fn of this.functions) {
+      if (fn.model?.legacy_read === undefined && fn.model?.legacy_write === undefined) continue;
+      if (!(fn.quirks.legacy_ungated ? fn.reachable() : fn.answers(io))) continue;
+      let forwarded = true;
+      for (let up = fn.parent; up !== null; up = up.parent) {
+        if (!(up.get16(R.PCI_BRIDGE_CONTROL) & R.PCI_BRIDGE_CTL_VGA)) forwarded = false;
+      }
+      if (forwarded) return fn;
+    }
+    return null;
+  }
+
   /** A read by the processor, decoded; all ones when nobody answers. */
   read(addr: number, size: int, io: boolean, hint: pci_bar_place | null = null): u32 {
     const at = this.decode(addr, io, hint);
-    return at === null ? ones(size) : at.fn.bar_read(at.bar, at.off, size);
+    if (at !== null) return at.fn.bar_read(at.bar, at.off, size);
+    const vga = this.#legacy(addr, io);
+    return vga === null ? ones(size) : ((vga.model?.legacy_read?.(io, addr, size) ?? ones(size)) & ones(size)) >>> 0;
   }
 
   /** A write by the processor; lost when nobody answers. */
   write(addr: number, size: int, val: u32, io: boolean, hint: pci_bar_place | null = null): void {
     const at = this.decode(addr, io, hint);
-    at?.fn.bar_write(at.bar, at.off, size, val);
+    if (at !== null) at.fn.bar_write(at.bar, at.off, size, val);
+    else this.#legacy(addr, io)?.model?.legacy_write?.(io, addr, size, val);
   }
 }
 

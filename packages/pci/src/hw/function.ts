@@ -23,8 +23,8 @@ export interface pci_hw_quirks {
   flr_kills_vfs: boolean;
   /** Writing a low-power state to PMCSR is ignored. */
   refuses_d3: boolean;
-  /** The link of this port does not report Data Link Layer Link Active after a reset. */
-  link_stays_down: boolean;
+  /** Legacy VGA ranges answer whatever COMMAND says (QEMU). */
+  legacy_ungated: boolean;
 }
 
 export interface pci_function_options {
@@ -108,7 +108,7 @@ export class pci_function_hw implements pci_function {
       reset_keeps_vendor_bytes: false,
       flr_kills_vfs: false,
       refuses_d3: false,
-      link_stays_down: false,
+      legacy_ungated: false,
       ...opts.quirks,
     };
     this.is_bridge = (this.config[R.PCI_HEADER_TYPE] & 0x7f) === R.PCI_HEADER_TYPE_BRIDGE;

@@ -16,10 +16,13 @@ import {
 import { pci_is_pcie, pci_pcie_type } from '../access.ts';
 import { pci_disable_device, pci_enable_device, pci_save_state, pci_set_master } from '../pci.ts';
 import { pci_bridge_d3_possible } from '../pci-pm.ts';
+import { pci_alloc_irq_vectors, PCI_IRQ_MSI, PCI_IRQ_MSIX, pci_free_irq_vectors } from '../msi.ts';
 import { pci_register_driver } from '../pci-driver.ts';
 import * as R from '../pci_regs.ts';
 import { PCI_ANY_ID, PCI_CLASS_BRIDGE_PCI, type pci_dev, pci_driver, to_pci_dev } from '../types.ts';
 import { pcie_pme_mark_devices } from './pme.ts';
+
+const PCIE_PORT_MAX_MSI_ENTRIES = 32;
 
 function pcie_port_runtime_suspend(dev: device): int {
   return to_pci_dev(dev).bridge_d3 ? 0 : -EBUSY;
@@ -37,6 +40,8 @@ async function pcie_portdrv_probe(dev: pci_dev): Promise<int> {
   const status = await pci_enable_device(dev);
   if (status) return status;
   await pci_set_master(dev);
+  // Service interrupts come as messages where the port has them; the pin serves otherwise.
+  await pci_alloc_irq_vectors(dev, 1, PCIE_PORT_MAX_MSI_ENTRIES, PCI_IRQ_MSIX | PCI_IRQ_MSI);
   if (type === R.PCI_EXP_TYPE_ROOT_PORT) await pcie_pme_mark_devices(dev);
   await pci_save_state(dev);
   if (pci_bridge_d3_possible(dev)) {
@@ -56,6 +61,7 @@ async function pcie_portdrv_remove(dev: pci_dev): Promise<void> {
     await pm_runtime_get_noresume(dev.dev);
     await pm_runtime_dont_use_autosuspend(dev.dev);
   }
+  await pci_free_irq_vectors(dev);
   await pci_disable_device(dev);
 }
 
