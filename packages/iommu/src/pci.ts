@@ -32,6 +32,7 @@ import {
 } from './group.ts';
 import type { iommu_group } from './group.ts';
 import { iommu } from './state.ts';
+import { vfio_iommu_type1_params } from './type1_state.ts';
 
 const PCI_EXT_CAP_ID_ACS = 0x0d;
 const PCI_ACS_CAP = 0x04;
@@ -156,6 +157,7 @@ export async function iommu_bus_init(
   group_id?: (dev: device) => int | undefined,
 ): Promise<void> {
   const core = pci();
+  vfio_iommu_type1_params().update_vaddr_needs_container = core.v61;
   core.dma_owner = {
     use_default_domain: (dev) => iommu_device_use_default_domain(dev),
     unuse_default_domain: (dev) => iommu_device_unuse_default_domain(dev),

@@ -43,6 +43,7 @@ const GFX_ODD_EVEN = 0x10;
 const MAP_OPEN = 0xff; // what an address outside the window reads
 
 const LEGACY_BASE = 0xa0000;
+const SHADOW = 0xc0000;
 /** Base and length of the window for each memory map of graphics register 6. */
 const WINDOWS: readonly (readonly [int, int])[] = [
   [0xa0000, 0x20000],
@@ -131,9 +132,11 @@ export class vga_device implements pci_device_model {
   }
 
   /**
-   * A read of the VGA ranges: memory 0xa0000-0xbffff, or ports 0x3b0-0x3df. Byte by byte, as the bus splits it.
+   * A read of the VGA ranges: memory 0xa0000-0xbffff, or ports 0x3b0-0x3df, byte by byte as the bus splits it; and
+   * of the ROM's shadow at 0xc0000.
    */
   legacy_read(io: boolean, addr: int, size: int): u32 {
+    if (!io && addr >= SHADOW) return rom_read(this.rom, addr - SHADOW, size);
     let val = 0;
     for (let i = 0; i < size; i++) {
       const byte = io ? this.port_read(addr + i) : this.window_read(addr + i);
