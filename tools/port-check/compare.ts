@@ -131,7 +131,7 @@ export function compareFile(c: CFile, mirror: readonly TsFunction[], known: Read
       results.set(fn.name, { ...compareCalls(fn.name, fn.calls, []), score: 0, total: fn.calls.length + 1 });
       continue;
     }
-    const calls = ours.calls.filter((call) => !call.method || known.has(call.name)).map((call) => call.name);
+    const calls = ours.calls.filter((call) => !call.unsure || known.has(call.name)).map((call) => call.name);
     const result = compareCalls(fn.name, fn.calls, calls);
     // Two definitions under opposite #ifdefs are one function here
     const other = results.get(fn.name);

@@ -11,8 +11,8 @@ export interface TsFunction {
 
 export interface TsCall {
   readonly name: string;
-  /** A method of some object: an indirect call of the driver, or just a method of the language. */
-  readonly method: boolean;
+  /** It may be a helper or a method of the language: only its name says whether C has the call. */
+  readonly unsure: boolean;
 }
 
 /** Where a file gets a name from: a package of ours, or itself. Names of the language have no origin. */
@@ -51,15 +51,18 @@ function callee(call: ts.CallExpression, origins: Origins): TsCall | null {
   while (ts.isParenthesizedExpression(fn) || ts.isNonNullExpression(fn) || ts.isAsExpression(fn)) {
     fn = fn.expression;
   }
+  // `func.call(this, ...)` calls func
+  if (ts.isPropertyAccessExpression(fn) && fn.name.text === 'call' && ts.isIdentifier(fn.expression)) {
+    fn = fn.expression;
+  }
   if (ts.isPropertyAccessExpression(fn)) {
-    return { name: fn.name.text, method: fn.expression.kind !== ts.SyntaxKind.ThisKeyword };
+    return { name: fn.name.text, unsure: fn.expression.kind !== ts.SyntaxKind.ThisKeyword };
   }
   if (!ts.isIdentifier(fn)) return null;
   const origin = origins.get(fn.text);
-  if (origin === '@vfio-lab/sim' || origin === 'local' || origin?.startsWith('.')) return null;
-  if (origin === undefined && fn.text in globalThis) return null;
-  // A variable that holds a function is C's function pointer, or a helper inside the function
-  return { name: fn.text, method: origin === undefined };
+  if (origin === '@vfio-lab/sim' || (origin === undefined && fn.text in globalThis)) return null;
+  // Of the file itself or of a variable: a macro or function pointer of the C file, or a helper of ours
+  return { name: fn.text, unsure: origin === undefined || origin === 'local' || origin.startsWith('.') };
 }
 
 function callsOf(body: ts.Node, origins: Origins): TsCall[] {
