@@ -77,6 +77,8 @@ export interface pci_machine_description {
   hotplug?: 'none' | 'acpi' | 'pciehp';
   power_resources?: readonly pci_power_resource_description[];
   costs?: Partial<pci_hw_costs>;
+  /** Memory that nobody answers reads 0 instead of all ones (QEMU). */
+  open_bus_zero?: boolean;
   /** Do not register the port driver. */
   no_portdrv?: boolean;
 }
@@ -259,6 +261,7 @@ export async function pci_scan(desc: pci_machine_description): Promise<pci_bus> 
   core.bios_year = desc.bios_year ?? core.bios_year;
   core.native_pcie_hotplug = desc.hotplug === 'pciehp';
   Object.assign(core.costs, desc.costs ?? {});
+  core.fabric.open_bus_zero = desc.open_bus_zero ?? false;
   build(desc);
   register_phys_space({
     point: (addr, write) => {

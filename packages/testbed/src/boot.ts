@@ -283,7 +283,7 @@ function parentOf(d: MachineDevice): string | null {
 
 function pciDescription(m: MachineDescription, kernel: pci_kernel): pci_machine_description {
   const byBdf = new Map(m.devices.map((d) => [d.bdf, d]));
-  const models = create_device_models(m.devices.map((d) => ({ bdf: d.bdf, config: d.config, ...(d.model !== undefined && { model: d.model }) })));
+  const models = create_device_models(m.devices.map((d) => ({ bdf: d.bdf, config: d.config, rom_checksum: m.hotplug.startsWith('acpi') ? 0x41 : 0x11, ...(d.model !== undefined && { model: d.model }) })));
   const recorded = kernel === 'v6.1.192';
   const devices = m.devices.map((d): pci_device_description => {
     const model = models.get(d.bdf);
@@ -305,6 +305,7 @@ function pciDescription(m: MachineDescription, kernel: pci_kernel): pci_machine_
           d3hot_keeps_state: true,
           reset_keeps_vendor_bytes: true,
           flr_kills_vfs: true,
+          legacy_ungated: true,
         },
       }),
     };
@@ -313,6 +314,7 @@ function pciDescription(m: MachineDescription, kernel: pci_kernel): pci_machine_
     devices,
     kernel,
     bios_year: m.biosYear,
+    open_bus_zero: recorded,
     hotplug: m.hotplug.startsWith('native') ? 'pciehp' : m.hotplug.startsWith('acpi') ? 'acpi' : 'none',
     power_resources: m.powerResources.map((r) => {
       const feedsPort = r.pr0.some((bdf) => {

@@ -30,6 +30,7 @@ export async function loadHostDriver(name: string): Promise<number> {
   if (host === undefined) return -EINVAL;
   const drv = new pci_driver();
   drv.name = name;
+  drv.driver_managed_dma = name === 'pci-stub';
   drv.id_table = host.ids.map((id) => ({ ...ID, ...id }));
   drv.probe = async (dev: pci_dev) => {
     if (!host.enables) return 0;

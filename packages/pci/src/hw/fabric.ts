@@ -23,6 +23,8 @@ export interface pci_bar_place {
 export class pci_fabric {
   readonly functions: pci_function_hw[] = [];
   dma: pci_dma_ops | null = null;
+  /** Memory that nobody answers reads 0 instead of all ones (QEMU). */
+  open_bus_zero = false;
   /** Makes the hardware of VF `index` of a physical function; set by the machine's description. */
   make_vf: (pf: pci_function_hw, index: int) => pci_function_hw | null = () => null;
 
@@ -82,9 +84,11 @@ export class pci_fabric {
 
   /** The VGA adapter that answers this legacy address now. */
   #legacy(addr: number, io: boolean): pci_function_hw | null {
-    if (io ? addr < 0x3b0 || addr > 0x3df : addr < 0xa0000 || addr > 0xbffff) return null;
+    if (io ? addr < 0x3b0 || addr > 0x3df : addr < 0xa0000 || addr > 0xdffff) return null;
     for (const fn of this.functions) {
       if (fn.model?.legacy_read === undefined && fn.model?.legacy_write === undefined) continue;
+      // The ROM's shadow from 0xc0000 on is system memory: it is there whatever the device does.
+      if (!io && addr >= 0xc0000) return fn;
       if (!(fn.quirks.legacy_ungated ? fn.reachable() : fn.answers(io))) continue;
       let forwarded = true;
       for (let up = fn.parent; up !== null; up = up.parent) {
@@ -100,6 +104,7 @@ export class pci_fabric {
     const at = this.decode(addr, io, hint);
     if (at !== null) return at.fn.bar_read(at.bar, at.off, size);
     const vga = this.#legacy(addr, io);
+    if (vga === null && this.open_bus_zero && !io) return 0;
     return vga === null ? ones(size) : ((vga.model?.legacy_read?.(io, addr, size) ?? ones(size)) & ones(size)) >>> 0;
   }
 

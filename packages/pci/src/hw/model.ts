@@ -40,7 +40,8 @@ export interface pci_device_model {
   mmio_write?(bar: pci_bar, off: number, size: int, val: u32): void;
   /**
    * A VGA adapter's legacy ranges: memory 0xa0000-0xbffff, or ports (`io`) 0x3b0-0x3df. Reached while COMMAND has
-   * memory or I/O on, and the bridges above forward VGA.
+   * memory or I/O on, and the bridges above forward VGA. Memory 0xc0000-0xdffff is the shadow of its ROM, which is
+   * system memory and always there.
    */
   legacy_read?(io: boolean, addr: number, size: int): u32;
   legacy_write?(io: boolean, addr: number, size: int, val: u32): void;
