@@ -16,7 +16,14 @@ import {
   irq_to_desc,
   NR_LEGACY_GSI,
 } from './irqdesc.ts';
-import { IRQ_LEVEL, IRQCHIP_ONESHOT_SAFE, type irq_chip, type irq_data, type irq_desc } from './types.ts';
+import {
+  IRQ_LEVEL,
+  IRQCHIP_ONESHOT_SAFE,
+  irqd_is_activated,
+  type irq_chip,
+  type irq_data,
+  type irq_desc,
+} from './types.ts';
 
 /** Virtual time from the wire to the flow handler; lets the clock move during a storm. */
 export const IRQ_ENTRY_NS = 500;
@@ -186,10 +193,13 @@ export function irq_free_msi(irq: int): void {
   irq_free_desc(irq);
 }
 
-/** A message of this vector reached the processor. False when there is no such vector (a real host logs a fault). */
+/**
+ * A message of this vector reached the processor. False when there is no such vector, or none that anybody requested:
+ * then the remapping entry is empty and a real host logs a fault.
+ */
 export function trigger_msi(irq: int): boolean {
   const desc = irq_to_desc(irq);
-  if (desc === null || (desc.status & IRQ_LEVEL) !== 0) return false;
+  if (desc === null || (desc.status & IRQ_LEVEL) !== 0 || !irqd_is_activated(desc.irq_data)) return false;
   apic_send(desc);
   return true;
 }
