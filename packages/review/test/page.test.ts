@@ -135,6 +135,37 @@ describe('a patchwork page of a series', () => {
     );
   });
 
+  it('should take the header that Outlook puts on a quote for an attribution', async () => {
+    const quote = [
+      'Third, Cleo March 4, 2023, 8 a.m. UTC | #5',
+      '> From: Ada Sample <ada@example.org>',
+      '> Sent: Wednesday, March 1, 2023 10:10 AM',
+      '> ',
+      '> Two users that switch at the same moment could leave the level and the',
+      '> lit flag in disagreement. Take the lock in lamp_on() and lamp_off().',
+      '',
+      'Since when?',
+      'Third, Cleo March 4, 2023, 9 a.m. UTC | #6',
+      '> From: Ada Sample <ada@example.org>',
+      '> Sent: Wednesday, March 1, 2023 10:10 AM',
+      '> Subject: [RFC PATCH v2 3/3] lamp: Destroy the lock on removal',
+      '> ',
+      '> Signed-off-by: Ada Sample <ada@example.org>',
+      '',
+      'Reviewed-by: Cleo Third <cleo@example.org>',
+      '',
+    ];
+    const { comments } = await readSeries(fixture('page.txt') + quote.join('\n'), 'page.txt');
+
+    expect(comments.slice(4).map(({ patch, evidence }) => [patch, evidence])).toEqual([
+      [2, ['words']],
+      [3, ['headers']],
+    ]);
+    expect(comments[4]?.remarks.map(({ quotedBy, text }) => [quotedBy, text])).toEqual([
+      ['Ada Sample', 'Since when?'],
+    ]);
+  });
+
   it('should read the page of a single patch', async () => {
     const text = [
       '[v3] lamp: Count the switching',

@@ -19,6 +19,8 @@ export interface Attribution {
   person: Person;
   /** Every way to read its date. */
   dates: WrittenDate[];
+  /** The subject, when it stands there too. */
+  subject: string | null;
 }
 
 export interface Quoted {
@@ -113,9 +115,9 @@ export function readBody(body: BodyLine[]): Body {
     const attribution = attributionAt(lines, i);
     if (attribution) {
       if (line.depth > 0) finish();
-      const depth = line.depth + 1;
-      result.attributions.push({ ...attribution.found, depth });
-      speakers.set(depth, attribution.found.person.name);
+      const { found } = attribution;
+      result.attributions.push(found);
+      speakers.set(found.depth, found.person.name);
       i += attribution.lines - 1;
       continue;
     }
@@ -166,12 +168,10 @@ function splitLines(body: BodyLine[]): Line[] {
   });
 }
 
-function attributionAt(
-  lines: Line[],
-  i: number,
-): { found: { person: Person; dates: WrittenDate[] }; lines: number } | null {
+function attributionAt(lines: Line[], i: number): { found: Attribution; lines: number } | null {
   const first = lines[i] as Line;
   if (first.text.trim() === '') return null;
+  if (first.text.startsWith('From: ')) return headerAt(lines, i);
   let joined = '';
   for (let n = 0; n < 3; n++) {
     const line = lines[i + n];
@@ -181,9 +181,30 @@ function attributionAt(
     const found = parseAttribution(joined);
     if (!found) continue;
     const next = lines.slice(i + n + 1).find((after) => after.text.trim() !== '');
-    return next && next.depth > first.depth ? { found, lines: n + 1 } : null;
+    return next && next.depth > first.depth
+      ? { found: { ...found, depth: first.depth + 1, subject: null }, lines: n + 1 }
+      : null;
   }
   return null;
+}
+
+/** Outlook puts `From:`, `Sent:`, ... on top of what it quotes, at the depth of the quote itself. */
+function headerAt(lines: Line[], i: number): { found: Attribution; lines: number } | null {
+  const { depth } = lines[i] as Line;
+  const fields = new Map<string, string>();
+  let n = 0;
+  for (let line; (line = lines[i + n]) && line.depth === depth && line.text.trim() !== ''; n++) {
+    const field = /^(From|Sent|Date|To|Cc|Subject): +(.*)$/.exec(line.text);
+    if (!field) break;
+    fields.set(field[1] ?? '', field[2] ?? '');
+  }
+  const sent = fields.get('Sent') ?? fields.get('Date');
+  if (depth === 0 || sent === undefined) return null;
+  const person = parsePerson(fields.get('From') ?? '');
+  return {
+    found: { depth, person, dates: writtenDates(sent), subject: fields.get('Subject') ?? null },
+    lines: n,
+  };
 }
 
 function addBlock(blocks: Block[], line: Line, speakers: Map<number, string>): void {

@@ -8,6 +8,7 @@ import { statOf, touchedFunctions } from './diff.ts';
 import { parseDiffstat } from './diffstat.ts';
 import { samePerson } from './person.ts';
 import type { Attribution, Body, FoundRemark } from './quotes.ts';
+import { parseSubject } from './subject.ts';
 import type { Comment, DiffLine, FileDiff, Hunk, Patch, Person, Remark, Series } from './types.ts';
 
 const SECOND = 1000;
@@ -150,6 +151,17 @@ function likeness(patch: Patch, body: Body): number {
 function choosePatch(series: Series, comment: Comment, { body }: RawComment, base: number | null): void {
   const attribution = ofPatch(series, body);
   const date = zoned(attribution);
+  const subject = attribution?.subject ? parseSubject(attribution.subject) : null;
+  if (
+    subject &&
+    subject.number !== null &&
+    subject.version === series.version &&
+    subject.number <= series.total
+  ) {
+    comment.patch = subject.number;
+    comment.evidence.push('headers');
+    return;
+  }
   if (date && base !== null) {
     const number = ((utc(date) ?? 0) - base) / SECOND;
     const patch = series.patches[number - 1];
