@@ -137,8 +137,14 @@ export function bus_unregister_notifier(bus: bus_type, nb: notifier_block): Prom
   return blocking_notifier_chain_unregister(bus.bus_notifier, nb);
 }
 
-/** Call for every device in order of addition, until one gives non-zero. C: drivers/base/bus.c bus_for_each_dev() */
-export async function bus_for_each_dev(bus: bus_type, fn: (dev: device) => Awaitable<number>): Promise<number> {
+/**
+ * Call for every device in order of addition, until one gives non-zero.
+ * C: drivers/base/bus.c bus_for_each_dev()
+ */
+export async function bus_for_each_dev(
+  bus: bus_type,
+  fn: (dev: device) => Awaitable<number>,
+): Promise<number> {
   for (const dev of [...bus.devices]) {
     const ret = await fn(dev);
     if (ret !== 0) return ret;
@@ -146,7 +152,10 @@ export async function bus_for_each_dev(bus: bus_type, fn: (dev: device) => Await
   return 0;
 }
 
-/** The device of this name with a reference, or null. C: include/linux/device/bus.h bus_find_device_by_name() */
+/**
+ * The device of this name with a reference, or null.
+ * C: include/linux/device/bus.h bus_find_device_by_name()
+ */
 export async function bus_find_device_by_name(bus: bus_type, name: string): Promise<device | null> {
   const dev = bus.devices.find((d) => sysfs_streq(dev_name(d), name));
   return dev === undefined ? null : get_device(dev);
@@ -345,7 +354,11 @@ async function unlock_pair(dev: device, parent: device | null): Promise<void> {
   if (parent !== null) await device_unlock(parent);
 }
 
-/** Bind one driver to one device. @returns 0 or a negative error. C: drivers/base/dd.c device_driver_attach() */
+/**
+ * Bind one driver to one device.
+ * @returns 0 or a negative error.
+ * C: drivers/base/dd.c device_driver_attach()
+ */
 export async function device_driver_attach(drv: device_driver, dev: device): Promise<number> {
   const parent = await lock_pair(dev);
   let ret = await __driver_probe_device(drv, dev);
@@ -412,7 +425,10 @@ async function __device_release_driver(dev: device): Promise<void> {
   await notify(dev, BUS_NOTIFY_UNBOUND_DRIVER);
 }
 
-/** Unbind. Its own remove must not call this (it would deadlock). C: drivers/base/dd.c device_release_driver() */
+/**
+ * Unbind. Its own remove must not call this (it would deadlock).
+ * C: drivers/base/dd.c device_release_driver()
+ */
 export async function device_release_driver(dev: device): Promise<void> {
   await device_lock(dev);
   await __device_release_driver(dev);
@@ -437,7 +453,11 @@ export async function driver_detach(drv: device_driver): Promise<void> {
   }
 }
 
-/** Add a driver to its bus and bind what it fits. @returns 0 or -EBUSY for a name in use. C: drivers/base/driver.c driver_register() */
+/**
+ * Add a driver to its bus and bind what it fits.
+ * @returns 0 or -EBUSY for a name in use.
+ * C: drivers/base/driver.c driver_register()
+ */
 export async function driver_register(drv: device_driver): Promise<number> {
   const { bus } = drv;
   if (driver_find(drv.name, bus) !== null) {

@@ -1,8 +1,24 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /* fs/char_dev.c, drivers/char/misc.c, drivers/base/devtmpfs.c: character devices and their nodes in /dev. */
-import { refcount_dec_and_test, refcount_inc, refcount_inc_not_zero, refcount_set, refcount_t } from '@vfio-lab/locking';
+import {
+  refcount_dec_and_test,
+  refcount_inc,
+  refcount_inc_not_zero,
+  refcount_set,
+  refcount_t,
+} from '@vfio-lab/locking';
 import { machine, type Ref } from '@vfio-lab/sim';
-import { type device, device_add, device_class, device_del, device_initialize, dev_name, device as device_struct, get_device, put_device } from './device.ts';
+import {
+  type device,
+  device_add,
+  device_class,
+  device_del,
+  device_initialize,
+  dev_name,
+  device as device_struct,
+  get_device,
+  put_device,
+} from './device.ts';
 import { EBUSY, EINVAL, ENXIO } from './errno.ts';
 import { type file, type file_operations, inode, set_can_mode } from './file.ts';
 import { type module, module_put, try_module_get } from './module.ts';
@@ -108,7 +124,11 @@ export async function cdev_put(c: cdev): Promise<void> {
   module_put(owner);
 }
 
-/** Publish the cdev and add the device, which makes the node. @returns 0 or what device_add says. C: fs/char_dev.c cdev_device_add() */
+/**
+ * Publish the cdev and add the device, which makes the node.
+ * @returns 0 or what device_add says.
+ * C: fs/char_dev.c cdev_device_add()
+ */
 export async function cdev_device_add(c: cdev, dev: device): Promise<number> {
   if (dev.devt !== 0) {
     c.parent = await get_device(dev);
@@ -167,7 +187,11 @@ export function devtmpfs_list(dir: string): string[] {
   return [...names].sort();
 }
 
-/** Open a node: give the file its operations and call open. @returns 0, -ENXIO or what open says. C: fs/char_dev.c chrdev_open() */
+/**
+ * Open a node: give the file its operations and call open.
+ * @returns 0, -ENXIO or what open says.
+ * C: fs/char_dev.c chrdev_open()
+ */
 export async function chrdev_open(node: inode, f: file): Promise<number> {
   const c = node.i_cdev as cdev | undefined;
   if (c === undefined || !(await cdev_get(c))) return -ENXIO;
@@ -186,7 +210,11 @@ export async function chrdev_open(node: inode, f: file): Promise<number> {
   return ret;
 }
 
-/** Register a misc character device; makes the node. @returns 0, -EBUSY for a minor in use. C: drivers/char/misc.c misc_register() */
+/**
+ * Register a misc character device; makes the node.
+ * @returns 0, -EBUSY for a minor in use.
+ * C: drivers/char/misc.c misc_register()
+ */
 export async function misc_register(misc: miscdevice): Promise<number> {
   const { misc: table, nodes, misc_class } = chrdevs();
   if (misc.minor === MISC_DYNAMIC_MINOR) {

@@ -1,7 +1,26 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /* drivers/base/core.c: devices. */
-import { kref, kref_get, kref_init, kref_put, lockdep_assert_held, mutex, mutex_init, mutex_lock, mutex_trylock, mutex_unlock } from '@vfio-lab/locking';
-import { type bus_type, BUS_NOTIFY_ADD_DEVICE, BUS_NOTIFY_DEL_DEVICE, BUS_NOTIFY_REMOVED_DEVICE, bus_add_device, bus_probe_device, bus_remove_device } from './bus.ts';
+import {
+  kref,
+  kref_get,
+  kref_init,
+  kref_put,
+  lockdep_assert_held,
+  mutex,
+  mutex_init,
+  mutex_lock,
+  mutex_trylock,
+  mutex_unlock,
+} from '@vfio-lab/locking';
+import {
+  type bus_type,
+  BUS_NOTIFY_ADD_DEVICE,
+  BUS_NOTIFY_DEL_DEVICE,
+  BUS_NOTIFY_REMOVED_DEVICE,
+  bus_add_device,
+  bus_probe_device,
+  bus_remove_device,
+} from './bus.ts';
 import type { device_driver } from './bus.ts';
 import { devtmpfs_create_node, devtmpfs_delete_node, MAJOR } from './chrdev.ts';
 import { type dev_t } from './chrdev.ts';
@@ -16,7 +35,7 @@ import {
   sysfs_create_bin_file,
   sysfs_create_file,
   sysfs_create_link,
-  sysfs_dir,
+  type sysfs_dir,
   sysfs_mkdir,
   sysfs_remove_dir,
   sysfs_remove_file,
@@ -192,7 +211,11 @@ export function device_is_registered(dev: device): boolean {
 }
 
 /** @returns 0 or -EEXIST, -EINVAL before device_add(). C: drivers/base/core.c device_create_file() */
-export function device_create_file(dev: device, attr: device_attribute, dir: sysfs_dir | null = dev.sysfs): number {
+export function device_create_file(
+  dev: device,
+  attr: device_attribute,
+  dir: sysfs_dir | null = dev.sysfs,
+): number {
   if (dir === null) return -EINVAL;
   const { show, store } = attr;
   return sysfs_create_file(dir, {
@@ -209,7 +232,11 @@ export async function device_remove_file(dev: device, attr: { readonly name: str
 }
 
 /** @returns 0 or -EEXIST, -EINVAL. C: drivers/base/core.c device_create_bin_file() */
-export function device_create_bin_file(dev: device, attr: bin_attribute, dir: sysfs_dir | null = dev.sysfs): number {
+export function device_create_bin_file(
+  dev: device,
+  attr: bin_attribute,
+  dir: sysfs_dir | null = dev.sysfs,
+): number {
   if (dir === null) return -EINVAL;
   const { read, write, mmap } = attr;
   return sysfs_create_bin_file(dir, {
@@ -217,8 +244,12 @@ export function device_create_bin_file(dev: device, attr: bin_attribute, dir: sy
     mode: attr.mode,
     size: attr.size,
     ...(read === undefined ? {} : { read: (off: number, n: number) => read.call(attr, dev, attr, off, n) }),
-    ...(write === undefined ? {} : { write: (bytes: Uint8Array, off: number) => write.call(attr, dev, attr, bytes, off) }),
-    ...(mmap === undefined ? {} : { mmap: (_file: unknown, vma: import('./mm.ts').vm_area_struct) => mmap.call(attr, dev, attr, vma) }),
+    ...(write === undefined
+      ? {}
+      : { write: (bytes: Uint8Array, off: number) => write.call(attr, dev, attr, bytes, off) }),
+    ...(mmap === undefined
+      ? {}
+      : { mmap: (_file: unknown, vma: import('./mm.ts').vm_area_struct) => mmap.call(attr, dev, attr, vma) }),
   });
 }
 
@@ -227,10 +258,14 @@ function group_dir(dev: device, group: attribute_group): sysfs_dir | null {
   return group.name === null ? dev.sysfs : sysfs_mkdir(dev.sysfs, group.name);
 }
 
-/** Add a group of attributes, in a directory of its name if it has one. C: fs/sysfs/group.c sysfs_create_group() */
+/**
+ * Add a group of attributes, in a directory of its name if it has one.
+ * C: fs/sysfs/group.c sysfs_create_group()
+ */
 export function device_add_group(dev: device, group: attribute_group): number {
   const dir = group_dir(dev, group);
-  const shown = (a: device_attribute | bin_attribute): boolean => group.is_visible === null || group.is_visible(dev, a) !== 0;
+  const shown = (a: device_attribute | bin_attribute): boolean =>
+    group.is_visible === null || group.is_visible(dev, a) !== 0;
   for (const attr of group.attrs) {
     const err = shown(attr) ? device_create_file(dev, attr, dir) : 0;
     if (err !== 0) return err;
@@ -324,7 +359,10 @@ export async function device_unregister(dev: device): Promise<void> {
 }
 
 /** Call for every child, stop at the first non-zero. C: drivers/base/core.c device_for_each_child() */
-export async function device_for_each_child(parent: device, fn: (dev: device) => Awaitable<number>): Promise<number> {
+export async function device_for_each_child(
+  parent: device,
+  fn: (dev: device) => Awaitable<number>,
+): Promise<number> {
   for (const child of [...parent.children]) {
     const ret = await fn(child);
     if (ret !== 0) return ret;

@@ -13,7 +13,9 @@ export class err_ptr {
 }
 
 // Immutable and shared: an error pointer is a value, so equal errors are the same pointer as in C.
-const CACHE: readonly err_ptr[] = Array.from({ length: MAX_ERRNO + 1 }, (_, n) => Object.freeze(new err_ptr(-n)));
+const CACHE: readonly err_ptr[] = Array.from({ length: MAX_ERRNO + 1 }, (_, n) =>
+  Object.freeze(new err_ptr(-n)),
+);
 
 /** C: include/linux/err.h ERR_PTR(). @param error negative error number */
 export function ERR_PTR(error: number): err_ptr {

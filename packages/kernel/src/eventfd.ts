@@ -78,7 +78,8 @@ function eventfd_ida(): ida {
  */
 export async function eventfd_signal(ctx: eventfd_ctx, n: bigint | number): Promise<bigint> {
   const task = task_fields_of(current);
-  if (WARN_ON_ONCE(task.in_eventfd_signal, 'eventfd_signal from the wake-up callback of an eventfd')) return 0n;
+  if (WARN_ON_ONCE(task.in_eventfd_signal, 'eventfd_signal from the wake-up callback of an eventfd'))
+    return 0n;
 
   let add = BigInt(n);
   const flags = await spin_lock_irqsave(ctx.wqh.lock);
@@ -131,7 +132,10 @@ async function eventfd_poll(f: file, wait: poll_table | null): Promise<number> {
   return events;
 }
 
-/** Take the counter's value, 1 in semaphore mode, with the wait head's lock held. C: fs/eventfd.c eventfd_ctx_do_read() */
+/**
+ * Take the counter's value, 1 in semaphore mode, with the wait head's lock held.
+ * C: fs/eventfd.c eventfd_ctx_do_read()
+ */
 export function eventfd_ctx_do_read(ctx: eventfd_ctx, cnt: Ref<bigint>): void {
   lockdep_assert_held(ctx.wqh.lock);
   cnt.v = ctx.flags & EFD_SEMAPHORE ? 1n : ctx.count;
@@ -213,7 +217,8 @@ async function eventfd_write(f: file, buf: user_ptr, count: number): Promise<num
   await spin_lock_irq(ctx.wqh.lock);
   let res = 8;
   if (ULLONG_MAX - ctx.count <= ucnt) {
-    const ret = f.f_flags & O_NONBLOCK ? -EAGAIN : await wait_locked(ctx, () => ULLONG_MAX - ctx.count > ucnt);
+    const ret =
+      f.f_flags & O_NONBLOCK ? -EAGAIN : await wait_locked(ctx, () => ULLONG_MAX - ctx.count > ucnt);
     if (ret !== 0) res = ret;
   }
   if (res > 0) {
@@ -248,7 +253,11 @@ export async function eventfd_fget(fd: number): Promise<file | err_ptr> {
   return f;
 }
 
-/** The context of an eventfd, with a reference. @returns ERR_PTR(-EBADF or -EINVAL). C: fs/eventfd.c eventfd_ctx_fdget() */
+/**
+ * The context of an eventfd, with a reference.
+ * @returns ERR_PTR(-EBADF or -EINVAL).
+ * C: fs/eventfd.c eventfd_ctx_fdget()
+ */
 export async function eventfd_ctx_fdget(fd: number): Promise<eventfd_ctx | err_ptr> {
   const f = await fdget(fd);
   if (f.file === null) return ERR_PTR(-EBADF);

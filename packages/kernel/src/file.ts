@@ -88,7 +88,10 @@ function open_fmode(flags: number): number {
   return ((flags & O_ACCMODE) + 1) & O_ACCMODE;
 }
 
-/** Reading and writing need both the mode and an operation. C: fs/open.c do_dentry_open(), fs/file_table.c alloc_file() */
+/**
+ * Reading and writing need both the mode and an operation.
+ * C: fs/open.c do_dentry_open(), fs/file_table.c alloc_file()
+ */
 export function set_can_mode(f: file): void {
   if (f.f_mode & FMODE_READ && f.f_op.read !== undefined) f.f_mode |= FMODE_CAN_READ;
   if (f.f_mode & FMODE_WRITE && f.f_op.write !== undefined) f.f_mode |= FMODE_CAN_WRITE;
@@ -100,7 +103,12 @@ export function set_can_mode(f: file): void {
  * @returns ERR_PTR(-ENOENT) when the owner of the operations is going away
  * C: fs/anon_inodes.c anon_inode_getfile()
  */
-export function anon_inode_getfile(name: string, fops: file_operations, priv: unknown, flags: number): file | err_ptr {
+export function anon_inode_getfile(
+  name: string,
+  fops: file_operations,
+  priv: unknown,
+  flags: number,
+): file | err_ptr {
   if (!try_module_get(fops.owner)) return ERR_PTR(-ENOENT);
   const f = new file(new inode(name, false), fops, flags & (O_ACCMODE | O_NONBLOCK));
   set_can_mode(f);
@@ -135,7 +143,11 @@ function alloc_fd(files: files_struct): number {
   return -EMFILE;
 }
 
-/** Reserve the lowest free descriptor. @returns -EMFILE when the table is full. C: fs/file.c get_unused_fd_flags() */
+/**
+ * Reserve the lowest free descriptor.
+ * @returns -EMFILE when the table is full.
+ * C: fs/file.c get_unused_fd_flags()
+ */
 export function get_unused_fd_flags(flags: number): number {
   const files = current_files();
   return files === null ? -EMFILE : alloc_fd(files);
@@ -147,7 +159,10 @@ export function put_unused_fd(fd: number): void {
   if (slot !== null && slot !== undefined) slot.reserved = false;
 }
 
-/** Publish the file at the reserved descriptor: from here user space can use and close it. C: fs/file.c fd_install() */
+/**
+ * Publish the file at the reserved descriptor: from here user space can use and close it.
+ * C: fs/file.c fd_install()
+ */
 export function fd_install(fd: number, f: file): void {
   const files = current_files();
   if (files !== null) install(files, fd, f);
@@ -223,7 +238,10 @@ export async function fput(f: file): Promise<void> {
   await put_ref(f);
 }
 
-/** Files whose last reference a kernel thread dropped: a kworker releases them. C: fs/file_table.c delayed_fput() */
+/**
+ * Files whose last reference a kernel thread dropped: a kworker releases them.
+ * C: fs/file_table.c delayed_fput()
+ */
 class DelayedFput {
   readonly files: file[] = [];
   readonly work = new work_struct(this);

@@ -35,14 +35,16 @@ function add_valid<T>(node: list_head<T>, prev: list_head<T>, next: list_head<T>
   if (poisoned(prev as list_head<never>) || poisoned(next as list_head<never>)) {
     return corrupted('list_add beside a node that was deleted');
   }
-  if (next.prev !== prev || prev.next !== next) return corrupted('list_add between nodes that are not neighbours');
+  if (next.prev !== prev || prev.next !== next)
+    return corrupted('list_add between nodes that are not neighbours');
   if (node === prev || node === next) return corrupted('list_add double add');
   return true;
 }
 
 function del_valid<T>(node: list_head<T>): boolean {
   if (poisoned(node.next as list_head<never>)) return corrupted('list_del of a node that was deleted');
-  if (node.prev.next !== node || node.next.prev !== node) return corrupted('list_del of a node its neighbours do not know');
+  if (node.prev.next !== node || node.next.prev !== node)
+    return corrupted('list_del of a node its neighbours do not know');
   return true;
 }
 
@@ -107,7 +109,9 @@ export function list_is_singular<T>(head: list_head<T>): boolean {
 export function list_entry<T>(node: list_head<T>): T {
   if (node.owner === null) {
     throw new Oops(
-      poisoned(node as list_head<never>) ? 'a list walk went on from a deleted node' : 'a list head was used as an entry',
+      poisoned(node as list_head<never>)
+        ? 'a list walk went on from a deleted node'
+        : 'a list head was used as an entry',
     );
   }
   return node.owner;
@@ -128,7 +132,10 @@ export function list_last_entry<T>(head: list_head<T>): T {
   return list_entry(head.prev);
 }
 
-/** Walks by the links that are there at each step, like the C loop: deleting the current entry ends in an Oops. */
+/**
+ * Walks by the links that are there at each step, like the C loop: deleting the current entry ends in an
+ * Oops.
+ */
 class Walk<T> implements IterableIterator<T> {
   readonly #head: list_head<T>;
   readonly #back: boolean;
@@ -177,7 +184,10 @@ export function list_for_each_entry<T>(head: list_head<T>): IterableIterator<T> 
   return new Walk(head, head, false);
 }
 
-/** Walk forward tolerating removal of the current entry. C: include/linux/list.h list_for_each_entry_safe() */
+/**
+ * Walk forward tolerating removal of the current entry.
+ * C: include/linux/list.h list_for_each_entry_safe()
+ */
 export function list_for_each_entry_safe<T>(head: list_head<T>): IterableIterator<T> {
   return new SafeWalk(head);
 }
@@ -191,6 +201,9 @@ export function list_for_each_entry_reverse<T>(head: list_head<T>): IterableIter
  * Walk backward from the entry before `node` (an unwind). Give the head itself for a walk that had ended.
  * C: include/linux/list.h list_for_each_entry_continue_reverse()
  */
-export function list_for_each_entry_continue_reverse<T>(node: list_head<T>, head: list_head<T>): IterableIterator<T> {
+export function list_for_each_entry_continue_reverse<T>(
+  node: list_head<T>,
+  head: list_head<T>,
+): IterableIterator<T> {
   return new Walk(head, node, true);
 }

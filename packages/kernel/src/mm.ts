@@ -205,13 +205,23 @@ export class mm_struct {
     return done;
   }
 
-  /** malloc(3): memory of the process's heap, aligned to 16, zeroed when fresh. No system call, no scheduling point. */
+  /**
+   * malloc(3): memory of the process's heap, aligned to 16, zeroed when fresh. No system call, no scheduling
+   * point.
+   */
   alloc(size: number): user_ptr {
     const room = Math.max(16, Math.ceil(size / 16) * 16);
     const old = this.#free.get(room)?.pop();
     if (old !== undefined) return old;
     if (this.#brk === HEAP_BASE) {
-      this.link(new vm_area_struct(this, HEAP_BASE, HEAP_BASE + HEAP_SIZE, VM_READ | VM_WRITE | VM_MAYREAD | VM_MAYWRITE));
+      this.link(
+        new vm_area_struct(
+          this,
+          HEAP_BASE,
+          HEAP_BASE + HEAP_SIZE,
+          VM_READ | VM_WRITE | VM_MAYREAD | VM_MAYWRITE,
+        ),
+      );
     }
     const addr = this.#brk;
     this.#brk += room;
@@ -228,7 +238,8 @@ export class mm_struct {
 
   /** The program stores bytes in its own memory. Throws a RangeError where it would get a signal. */
   store(addr: user_ptr, bytes: Uint8Array): void {
-    if (this.copy(addr, bytes, 0, bytes.length, true) < bytes.length) throw new RangeError('store to memory not mapped');
+    if (this.copy(addr, bytes, 0, bytes.length, true) < bytes.length)
+      throw new RangeError('store to memory not mapped');
   }
 
   /** The program loads bytes from its own memory. Throws a RangeError where it would get a signal. */
@@ -256,7 +267,10 @@ export async function mmap_write_unlock(mm: mm_struct): Promise<void> {
   await up_write(mm.mmap_lock);
 }
 
-/** A user reference on an address space unless its last one is gone. C: include/linux/sched/mm.h mmget_not_zero() */
+/**
+ * A user reference on an address space unless its last one is gone.
+ * C: include/linux/sched/mm.h mmget_not_zero()
+ */
 export function mmget_not_zero(mm: mm_struct): Promise<boolean> {
   return atomic_inc_not_zero(mm.mm_users);
 }
@@ -581,7 +595,10 @@ async function user_access(
  * @param size 1, 2, 4 or 8
  * @returns the value, or the signal it got
  */
-export async function user_load(addr: number, size: number): Promise<{ readonly value: bigint } | user_signal> {
+export async function user_load(
+  addr: number,
+  size: number,
+): Promise<{ readonly value: bigint } | user_signal> {
   const where = await user_access(addr, size, false);
   if ('signal' in where) return where;
   if (where.pa !== null) return { value: BigInt(await phys().read(where.pa, size)) };
@@ -594,7 +611,11 @@ export async function user_load(addr: number, size: number): Promise<{ readonly 
 }
 
 /** The program stores to its memory or a mapped device, as one instruction. `null`, or the signal it got. */
-export async function user_store(addr: number, size: number, value: number | bigint): Promise<user_signal | null> {
+export async function user_store(
+  addr: number,
+  size: number,
+  value: number | bigint,
+): Promise<user_signal | null> {
   const where = await user_access(addr, size, true);
   if ('signal' in where) return where;
   if (where.pa !== null) {

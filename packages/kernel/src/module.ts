@@ -27,7 +27,10 @@ export function get_module(name: string): module {
   return mod;
 }
 
-/** Pin a module; false when it is going away. Built-in code (null) is always there. C: kernel/module/main.c try_module_get() */
+/**
+ * Pin a module; false when it is going away. Built-in code (null) is always there.
+ * C: kernel/module/main.c try_module_get()
+ */
 export function try_module_get(mod: module | null | undefined): boolean {
   if (mod === null || mod === undefined) return true;
   if (mod.state === 'going') return false;

@@ -65,7 +65,10 @@ function remove(nh: blocking_notifier_head, nb: notifier_block): number {
  * @returns 0, -EEXIST when it is there already
  * C: kernel/notifier.c blocking_notifier_chain_register()
  */
-export async function blocking_notifier_chain_register(nh: blocking_notifier_head, nb: notifier_block): Promise<number> {
+export async function blocking_notifier_chain_register(
+  nh: blocking_notifier_head,
+  nb: notifier_block,
+): Promise<number> {
   await down_write(nh.rwsem);
   const ret = insert(nh, nb);
   await up_write(nh.rwsem);
@@ -92,7 +95,7 @@ export async function blocking_notifier_call_chain(
   let ret = NOTIFY_DONE;
   if (nh.head === null) return ret;
   await down_read(nh.rwsem);
-  for (let nb = nh.head as notifier_block | null; nb !== null; ) {
+  for (let nb = nh.head as notifier_block | null; nb !== null;) {
     const next: notifier_block | null = nb.next;
     ret = await nb.notifier_call(nb, action, data);
     if (ret & NOTIFY_STOP_MASK) break;

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /* fs/open.c: from a path to an open file. Only /dev and /sys exist. */
-import { cdev, chrdev_open, devtmpfs_lookup } from './chrdev.ts';
+import { type cdev, chrdev_open, devtmpfs_lookup } from './chrdev.ts';
 import { EACCES, EISDIR, ENOENT, ENXIO } from './errno.ts';
 import { ERR_PTR, type err_ptr } from './err_ptr.ts';
 import {
@@ -27,7 +27,8 @@ const NULL_FOPS: file_operations = Object.freeze<file_operations>({
 
 /** Descriptors 0 to 2 of a new process: /dev/null. */
 export function open_standard_files(files: files_struct): void {
-  for (let n = 0; n < 3; n++) install_lowest(files, seekable(new file(new inode('/dev/null', false), NULL_FOPS, O_RDWR)));
+  for (let n = 0; n < 3; n++)
+    install_lowest(files, seekable(new file(new inode('/dev/null', false), NULL_FOPS, O_RDWR)));
 }
 
 function seekable(f: file): file {

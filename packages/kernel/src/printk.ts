@@ -40,7 +40,10 @@ export function set_dynamic_debug(on: boolean): void {
   state().debug = on;
 }
 
-/** Add a line to the machine's log. `level` 0..7; debug lines only while dynamic debug is on. C: kernel/printk/printk.c _printk() */
+/**
+ * Add a line to the machine's log. `level` 0..7; debug lines only while dynamic debug is on.
+ * C: kernel/printk/printk.c _printk()
+ */
 export function printk(level: number, text: string): void {
   if (level === KERN_DEBUG && !state().debug) return;
   machine.log.push(`<${level}>${text.replace(/\n+$/, '')}`);
@@ -147,7 +150,10 @@ export function pci_info_ratelimited(pdev: has_dev, text: string): void {
   if (ratelimit(text)) pci_info(pdev, text);
 }
 
-/** Where the caller of a macro stands, as `file.ts:line`. Only for the rare case that there is something to say. */
+/**
+ * Where the caller of a macro stands, as `file.ts:line`. Only for the rare case that there is something to
+ * say.
+ */
 function call_site(): string {
   const lines = (new Error().stack ?? '').split('\n');
   for (const line of lines.slice(1)) {
@@ -161,8 +167,14 @@ function warn(site: string, text: string): void {
   const t = current as Task | undefined;
   const fn = t?.site ?? '';
   const where = fn === '' ? site : `${site} ${fn}()`;
-  printk(KERN_WARNING, `WARNING: CPU: ${t?.cpu.id ?? 0} PID: ${t?.pid ?? 0} at ${where}${text === '' ? '' : ` ${text}`}`);
-  report('WARN_ON', text === '' ? `WARN_ON at ${where}` : `${text} (WARN at ${where})`, { site, jiffies: jiffies() });
+  printk(
+    KERN_WARNING,
+    `WARNING: CPU: ${t?.cpu.id ?? 0} PID: ${t?.pid ?? 0} at ${where}${text === '' ? '' : ` ${text}`}`,
+  );
+  report('WARN_ON', text === '' ? `WARN_ON at ${where}` : `${text} (WARN at ${where})`, {
+    site,
+    jiffies: jiffies(),
+  });
 }
 
 /**

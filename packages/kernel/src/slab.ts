@@ -83,7 +83,11 @@ export function kzalloc<T extends object>(cls: new () => T, gfp: gfp_t): T | nul
 /** A zeroed array of n structs, or of n nulls for an array of pointers. C: include/linux/slab.h kcalloc() */
 export function kcalloc<T extends object>(n: number, cls: new () => T, gfp: gfp_t): T[] | null;
 export function kcalloc<T>(n: number, cls: null, gfp: gfp_t): (T | null)[] | null;
-export function kcalloc<T extends object>(n: number, cls: (new () => T) | null, gfp: gfp_t): (T | null)[] | null {
+export function kcalloc<T extends object>(
+  n: number,
+  cls: (new () => T) | null,
+  gfp: gfp_t,
+): (T | null)[] | null {
   const s = slab();
   if (fails(s)) return null;
   const a: (T | null)[] = [];
@@ -91,7 +95,10 @@ export function kcalloc<T extends object>(n: number, cls: (new () => T) | null, 
   return note(s, a, cls === null ? `pointers[${n}]` : `${cls.name}[${n}]`);
 }
 
-/** n bytes. Not initialised in C; zero here, since a run must be repeatable. C: include/linux/slab.h kmalloc() */
+/**
+ * n bytes. Not initialised in C; zero here, since a run must be repeatable.
+ * C: include/linux/slab.h kmalloc()
+ */
 export function kmalloc(n: number, gfp: gfp_t): Uint8Array | null {
   const s = slab();
   if (fails(s)) return null;
@@ -116,7 +123,12 @@ export function kmemdup(src: Uint8Array, n: number, gfp: gfp_t): Uint8Array | nu
  * C: mm/slab_common.c krealloc()
  */
 export function krealloc(p: Uint8Array | null, n: number, gfp: gfp_t): Uint8Array | null;
-export function krealloc<T extends object>(p: T[] | null, n: number, gfp: gfp_t, cls: new () => T): T[] | null;
+export function krealloc<T extends object>(
+  p: T[] | null,
+  n: number,
+  gfp: gfp_t,
+  cls: new () => T,
+): T[] | null;
 export function krealloc<T extends object>(
   p: Uint8Array | T[] | null,
   n: number,
@@ -188,7 +200,9 @@ function poison(obj: object, a: Allocation): void {
   const tell = (key: string, how: string): void => {
     if (told) return;
     told = true;
-    report('use-after-free', `${how} of .${key} in a freed ${a.what} allocated by ${who(a)}`, { allocation: a });
+    report('use-after-free', `${how} of .${key} in a freed ${a.what} allocated by ${who(a)}`, {
+      allocation: a,
+    });
   };
   for (const key of Object.keys(obj)) {
     let value = (obj as Record<string, unknown>)[key];

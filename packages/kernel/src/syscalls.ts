@@ -1,6 +1,11 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /* The system calls that work on files: fs/read_write.c, fs/ioctl.c, fs/select.c, fs/open.c, fs/file.c. */
-import { remove_wait_queue, type wait_queue_entry, wait_queue_head_t, add_wait_queue } from '@vfio-lab/locking';
+import {
+  remove_wait_queue,
+  type wait_queue_entry,
+  type wait_queue_head_t,
+  add_wait_queue,
+} from '@vfio-lab/locking';
 import { current, Obj, type Ref, ref, wait_until, wait_until_timeout } from '@vfio-lab/sim';
 import { PAGE_SIZE } from './bits.ts';
 import { EBADF, EFAULT, EINVAL, ENOIOCTLCMD, ENOTTY, EOVERFLOW, ERESTARTSYS, ESPIPE } from './errno.ts';
@@ -25,7 +30,15 @@ import {
   put_unused_fd,
 } from './file.ts';
 import { do_filp_open } from './open.ts';
-import { EPOLLERR, EPOLLHUP, EPOLLNVAL, init_poll_funcptr, key_to_poll, poll_table, vfs_poll } from './poll.ts';
+import {
+  EPOLLERR,
+  EPOLLHUP,
+  EPOLLNVAL,
+  init_poll_funcptr,
+  key_to_poll,
+  poll_table,
+  vfs_poll,
+} from './poll.ts';
 import { current_files } from './process.ts';
 import { syscall_enter, syscall_exit } from './task.ts';
 import { access_ok, get_user, type user_ptr } from './uaccess.ts';
@@ -111,7 +124,10 @@ async function at_pos(
   return syscall_exit(t, ret);
 }
 
-/** pread(2). @returns bytes read, or -EINVAL (negative position first), -EBADF, -ESPIPE, -EFAULT, or what the file says */
+/**
+ * pread(2).
+ * @returns bytes read, or -EINVAL (negative position first), -EBADF, -ESPIPE, -EFAULT, or what the file says
+ */
 export function sys_pread64(fd: number, buf: user_ptr, count: number, pos: number): Promise<number> {
   return at_pos(fd, buf, count, pos, FMODE_PREAD, vfs_read);
 }
@@ -130,7 +146,8 @@ export async function sys_lseek(fd: number, off: number, whence: number): Promis
     ret = -EINVAL;
     if (whence >= SEEK_SET && whence <= 4) {
       const { llseek } = f.file.f_op;
-      ret = llseek === undefined || !(f.file.f_mode & FMODE_LSEEK) ? -ESPIPE : await llseek(f.file, off, whence);
+      ret =
+        llseek === undefined || !(f.file.f_mode & FMODE_LSEEK) ? -ESPIPE : await llseek(f.file, off, whence);
       if (ret > Number.MAX_SAFE_INTEGER) ret = -EOVERFLOW;
       if (ret >= 0) f.file.f_pos = ret;
     }
@@ -271,7 +288,11 @@ async function do_poll(f: file, events: number, ms: number): Promise<number> {
  * @returns ret 1 with revents (EPOLLNVAL for a descriptor that is not open); ret 0 when time ran out or for a
  *   negative descriptor; ret -EINTR after a signal
  */
-export async function sys_poll1(fd: number, events: number, ms: number): Promise<{ ret: number; revents: number }> {
+export async function sys_poll1(
+  fd: number,
+  events: number,
+  ms: number,
+): Promise<{ ret: number; revents: number }> {
   if (fd < 0) return { ret: 0, revents: 0 };
   const t = syscall_enter();
   const f = await fdget(fd);

@@ -8,7 +8,7 @@
 import { access, current, machine, Obj, type Task, wait_until } from '@vfio-lab/sim';
 import { PAGE_SIZE } from './bits.ts';
 import type { Awaitable } from './container.ts';
-import { EACCES, EEXIST, EINVAL, EIO, EISDIR, ENOENT } from './errno.ts';
+import { EACCES, EEXIST, EINVAL, EIO, EISDIR, ENODEV, ENOENT } from './errno.ts';
 import type { file, file_operations } from './file.ts';
 import type { vm_area_struct } from './mm.ts';
 import { DEFAULT_POLLMASK } from './poll.ts';
@@ -55,6 +55,7 @@ export class sysfs_file extends sysfs_node {
   readonly attr: sysfs_attribute | null;
   readonly bin: sysfs_bin_attribute | null;
   readonly active: Task[] = [];
+  removed = false;
 
   constructor(parent: sysfs_dir, attr: sysfs_attribute | null, bin: sysfs_bin_attribute | null) {
     super((attr ?? (bin as sysfs_bin_attribute)).name, parent);
@@ -130,11 +131,15 @@ export function sysfs_remove_link(dir: sysfs_dir, name: string): void {
 
 async function drain(f: sysfs_file): Promise<void> {
   const self = current;
+  f.removed = true;
   if (f.active.every((t) => t === self)) return;
   await wait_until(f, () => f.active.every((t) => t === self));
 }
 
-/** Remove an attribute, after everybody else has left its operations. C: fs/sysfs/file.c sysfs_remove_file() */
+/**
+ * Remove an attribute, after everybody else has left its operations.
+ * C: fs/sysfs/file.c sysfs_remove_file()
+ */
 export async function sysfs_remove_file(dir: sysfs_dir, name: string): Promise<void> {
   const f = dir.children.get(name);
   if (!(f instanceof sysfs_file)) return;
@@ -152,7 +157,9 @@ export async function sysfs_remove_dir(dir: sysfs_dir): Promise<void> {
   dir.parent?.children.delete(dir.name);
 }
 
-/** The node at a path; links on the way are followed, the last one too unless `nofollow`. Null: there is none. */
+/**
+ * The node at a path; links on the way are followed, the last one too unless `nofollow`. Null: there is none.
+ */
 export function sysfs_lookup(path: string, nofollow = false): sysfs_dir | sysfs_file | sysfs_link | null {
   const parts = path.split('/').filter((p) => p !== '');
   if (parts.shift() !== 'sys') return null;
@@ -160,7 +167,8 @@ export function sysfs_lookup(path: string, nofollow = false): sysfs_dir | sysfs_
   for (const [i, part] of parts.entries()) {
     if (node instanceof sysfs_link) node = node.target;
     if (!(node instanceof sysfs_dir)) return null;
-    const next: sysfs_dir | sysfs_file | sysfs_link | null | undefined = part === '..' ? node.parent : node.children.get(part);
+    const next: sysfs_dir | sysfs_file | sysfs_link | null | undefined =
+      part === '..' ? node.parent : node.children.get(part);
     if (next === undefined || next === null) return null;
     node = next;
     if (node instanceof sysfs_link && !(nofollow && i === parts.length - 1)) node = node.target;
@@ -180,8 +188,9 @@ export function sysfs_readlink(path: string): string | null {
   return node instanceof sysfs_link ? node.target.name : null;
 }
 
-async function use<T>(f: sysfs_file, fn: () => Awaitable<T>): Promise<T> {
+async function use<T>(f: sysfs_file, fn: () => Awaitable<T>): Promise<T | number> {
   await access(f, false, 'syscall');
+  if (f.removed) return -ENODEV;
   const self = current;
   f.active.push(self);
   const ret = await fn();
@@ -206,7 +215,11 @@ export async function sysfs_store(f: sysfs_file, text: string): Promise<number> 
 }
 
 /** Read a binary attribute. @returns the bytes or a negative error. C: fs/sysfs/file.c sysfs_kf_bin_read() */
-export async function sysfs_bin_read(f: sysfs_file, off: number, count: number): Promise<Uint8Array | number> {
+export async function sysfs_bin_read(
+  f: sysfs_file,
+  off: number,
+  count: number,
+): Promise<Uint8Array | number> {
   const { bin } = f;
   if (bin === null || bin.read === undefined) return -EIO;
   if (bin.size > 0) {
@@ -218,7 +231,11 @@ export async function sysfs_bin_read(f: sysfs_file, off: number, count: number):
   return use(f, () => (bin.read as NonNullable<typeof bin.read>)(off, count));
 }
 
-/** Write a binary attribute. @returns bytes used or a negative error. C: fs/sysfs/file.c sysfs_kf_bin_write() */
+/**
+ * Write a binary attribute.
+ * @returns bytes used or a negative error.
+ * C: fs/sysfs/file.c sysfs_kf_bin_write()
+ */
 export async function sysfs_bin_write(f: sysfs_file, bytes: Uint8Array, off: number): Promise<number> {
   const { bin } = f;
   if (bin === null || bin.write === undefined) return -EIO;
@@ -231,7 +248,9 @@ export async function sysfs_bin_write(f: sysfs_file, bytes: Uint8Array, off: num
   return use(f, () => (bin.write as NonNullable<typeof bin.write>)(bytes.subarray(0, n), off));
 }
 
-/** Whole text of the attribute at a path without its last newline, or a negative error, as `cat` would see it. */
+/**
+ * Whole text of the attribute at a path without its last newline, or a negative error, as `cat` would see it.
+ */
 export async function sysfs_read(path: string): Promise<string | number> {
   const node = sysfs_lookup(path);
   if (node === null) return -ENOENT;
@@ -247,7 +266,12 @@ export async function sysfs_write(path: string, text: string): Promise<number> {
   if (node === null) return -ENOENT;
   if (!(node instanceof sysfs_file)) return -EISDIR;
   if (!(node.mode & 0o222)) return -EACCES;
-  if (node.bin !== null) return sysfs_bin_write(node, Uint8Array.from(text, (c) => c.charCodeAt(0)), 0);
+  if (node.bin !== null)
+    return sysfs_bin_write(
+      node,
+      Uint8Array.from(text, (c) => c.charCodeAt(0)),
+      0,
+    );
   return sysfs_store(node, text);
 }
 

@@ -35,12 +35,20 @@ export class timer_list extends Obj {
 }
 
 /** C: include/linux/timer.h timer_setup() */
-export function timer_setup(timer: timer_list, func: (timer: timer_list) => Awaitable<void>, name = 'timer'): void {
+export function timer_setup(
+  timer: timer_list,
+  func: (timer: timer_list) => Awaitable<void>,
+  name = 'timer',
+): void {
   timer.name = name;
   timer.function = func;
 }
 
-/** Arm, or move, to an absolute time in jiffies. @returns whether it was pending. C: kernel/time/timer.c mod_timer() */
+/**
+ * Arm, or move, to an absolute time in jiffies.
+ * @returns whether it was pending.
+ * C: kernel/time/timer.c mod_timer()
+ */
 export async function mod_timer(timer: timer_list, expires: number): Promise<boolean> {
   await access(timer, true, 'timer');
   const was = timer.pending;
@@ -55,7 +63,11 @@ export function timer_pending(timer: timer_list): boolean {
   return timer.pending;
 }
 
-/** Disarm; its function may still be running. @returns whether it was pending. C: kernel/time/timer.c del_timer() */
+/**
+ * Disarm; its function may still be running.
+ * @returns whether it was pending.
+ * C: kernel/time/timer.c del_timer()
+ */
 export async function del_timer(timer: timer_list): Promise<boolean> {
   await access(timer, true, 'timer');
   const was = timer.pending;

@@ -5,9 +5,23 @@
  */
 
 /** Type of a field. `u64n` is a u64 as a number, exact below 2^53; `{ bytes: n }` an array of n bytes. */
-export type ufield = 'u8' | 's8' | 'u16' | 's16' | 'u32' | 's32' | 'u64' | 's64' | 'u64n' | { readonly bytes: number };
+export type ufield =
+  | 'u8'
+  | 's8'
+  | 'u16'
+  | 's16'
+  | 'u32'
+  | 's32'
+  | 'u64'
+  | 's64'
+  | 'u64n'
+  | { readonly bytes: number };
 
-type value_of<F> = F extends { readonly bytes: number } ? Uint8Array : F extends 'u64' | 's64' ? bigint : number;
+type value_of<F> = F extends { readonly bytes: number }
+  ? Uint8Array
+  : F extends 'u64' | 's64'
+    ? bigint
+    : number;
 
 export type ufields = Readonly<Record<string, ufield>>;
 
@@ -62,9 +76,23 @@ function accessor(type: ufield, o: number): PropertyDescriptor {
   }
   switch (type) {
     case 'u8':
-      return { get(this: ustruct) { return this.bytes[o]; }, set(this: ustruct, v: number) { this.bytes[o] = v; } };
+      return {
+        get(this: ustruct) {
+          return this.bytes[o];
+        },
+        set(this: ustruct, v: number) {
+          this.bytes[o] = v;
+        },
+      };
     case 's8':
-      return { get(this: ustruct) { return (this.bytes[o] << 24) >> 24; }, set(this: ustruct, v: number) { this.bytes[o] = v; } };
+      return {
+        get(this: ustruct) {
+          return (this.bytes[o] << 24) >> 24;
+        },
+        set(this: ustruct, v: number) {
+          this.bytes[o] = v;
+        },
+      };
     case 'u16':
     case 's16': {
       const up = type === 's16' ? 16 : 0;
@@ -79,19 +107,46 @@ function accessor(type: ufield, o: number): PropertyDescriptor {
       };
     }
     case 'u32':
-      return { get(this: ustruct) { return get32(this.bytes, o); }, set(this: ustruct, v: number) { set32(this.bytes, o, v); } };
+      return {
+        get(this: ustruct) {
+          return get32(this.bytes, o);
+        },
+        set(this: ustruct, v: number) {
+          set32(this.bytes, o, v);
+        },
+      };
     case 's32':
-      return { get(this: ustruct) { return get32(this.bytes, o) | 0; }, set(this: ustruct, v: number) { set32(this.bytes, o, v); } };
+      return {
+        get(this: ustruct) {
+          return get32(this.bytes, o) | 0;
+        },
+        set(this: ustruct, v: number) {
+          set32(this.bytes, o, v);
+        },
+      };
     case 'u64':
-      return { get(this: ustruct) { return get64(this.bytes, o); }, set(this: ustruct, v: bigint) { set64(this.bytes, o, v); } };
+      return {
+        get(this: ustruct) {
+          return get64(this.bytes, o);
+        },
+        set(this: ustruct, v: bigint) {
+          set64(this.bytes, o, v);
+        },
+      };
     case 's64':
       return {
-        get(this: ustruct) { return BigInt.asIntN(64, get64(this.bytes, o)); },
-        set(this: ustruct, v: bigint) { set64(this.bytes, o, v); },
+        get(this: ustruct) {
+          return BigInt.asIntN(64, get64(this.bytes, o));
+        },
+        set(this: ustruct, v: bigint) {
+          set64(this.bytes, o, v);
+        },
       };
     case 'u64n':
       return {
-        get(this: ustruct) { return get32(this.bytes, o) + get32(this.bytes, o + 4) * 2 ** 32; },
+        get(this: ustruct) {
+          return get32(this.bytes, o) + get32(this.bytes, o + 4) * 2 ** 32;
+        },
         set(this: ustruct, v: number) {
           set32(this.bytes, o, v);
           set32(this.bytes, o + 4, Math.floor(v / 2 ** 32));

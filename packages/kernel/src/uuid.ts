@@ -41,7 +41,11 @@ export function uuid_is_null(uuid: uuid_t): boolean {
 
 const VALID = /^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}/i;
 
-/** The first 36 characters as a uuid; what follows is not looked at. @returns 0 or -EINVAL. C: lib/uuid.c uuid_parse() */
+/**
+ * The first 36 characters as a uuid; what follows is not looked at.
+ * @returns 0 or -EINVAL.
+ * C: lib/uuid.c uuid_parse()
+ */
 export function uuid_parse(text: string, uuid: uuid_t): number {
   if (!VALID.test(text)) return -EINVAL;
   const hex = text.slice(0, UUID_STRING_LEN).replaceAll('-', '');

@@ -82,7 +82,10 @@ export class workqueue_struct extends Obj {
   }
 }
 
-/** Bind a function to an item. `name`: what lockdep would call it. C: include/linux/workqueue.h INIT_WORK() */
+/**
+ * Bind a function to an item. `name`: what lockdep would call it.
+ * C: include/linux/workqueue.h INIT_WORK()
+ */
 export function INIT_WORK(work: work_struct, func: work_func_t, name = 'work'): void {
   work.name = name;
   work.func = func;
@@ -175,7 +178,11 @@ function insert(wq: workqueue_struct, work: work_struct): boolean {
   return true;
 }
 
-/** Queue an item. Any context. @returns false when it was pending already. C: include/linux/workqueue.h queue_work() */
+/**
+ * Queue an item. Any context.
+ * @returns false when it was pending already.
+ * C: include/linux/workqueue.h queue_work()
+ */
 export async function queue_work(wq: workqueue_struct, work: work_struct): Promise<boolean> {
   if (!work.pending && work.worker === null) work.order = wq.ordered ? wq : work;
   await access(work.order, true, 'work');
@@ -315,8 +322,16 @@ function disarm(dwork: delayed_work): boolean {
   return true;
 }
 
-/** Queue after `delay` jiffies. @returns false when it waits or is pending already. C: queue_delayed_work() */
-export async function queue_delayed_work(wq: workqueue_struct, dwork: delayed_work, delay: number): Promise<boolean> {
+/**
+ * Queue after `delay` jiffies.
+ * @returns false when it waits or is pending already.
+ * C: queue_delayed_work()
+ */
+export async function queue_delayed_work(
+  wq: workqueue_struct,
+  dwork: delayed_work,
+  delay: number,
+): Promise<boolean> {
   await access(dwork.work, true, 'work');
   if (dwork.timer_pending || dwork.work.pending || dwork.work.canceling) return false;
   arm(dwork, wq, delay);
@@ -328,8 +343,16 @@ export function schedule_delayed_work(dwork: delayed_work, delay: number): Promi
   return queue_delayed_work(system_wq(), dwork, delay);
 }
 
-/** Change the delay, or queue if idle. @returns whether it was waiting or pending. C: kernel/workqueue.c mod_delayed_work() */
-export async function mod_delayed_work(wq: workqueue_struct, dwork: delayed_work, delay: number): Promise<boolean> {
+/**
+ * Change the delay, or queue if idle.
+ * @returns whether it was waiting or pending.
+ * C: kernel/workqueue.c mod_delayed_work()
+ */
+export async function mod_delayed_work(
+  wq: workqueue_struct,
+  dwork: delayed_work,
+  delay: number,
+): Promise<boolean> {
   await access(dwork.work, true, 'work');
   const was = disarm(dwork) || take_back(dwork.work);
   arm(dwork, wq, delay);

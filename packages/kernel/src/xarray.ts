@@ -34,7 +34,13 @@ export function xa_load<T>(xa: xarray<T>, index: unknown): T | null {
  * @returns the entry found (null: none), or an encoded error (xa_is_err)
  * C: lib/xarray.c __xa_cmpxchg()
  */
-export function __xa_cmpxchg<T>(xa: xarray<T>, index: unknown, old: T | null, entry: T, gfp: gfp_t): T | err_ptr | null {
+export function __xa_cmpxchg<T>(
+  xa: xarray<T>,
+  index: unknown,
+  old: T | null,
+  entry: T,
+  gfp: gfp_t,
+): T | err_ptr | null {
   const found = xa.entries.get(index) ?? null;
   if (found === old) xa.entries.set(index, entry);
   return found;

@@ -29,9 +29,19 @@ describe('bits', () => {
     expect([k.fls(0), k.fls(1), k.fls(0x80000000)]).toEqual([0, 1, 32]);
     expect([k.ffs(0), k.ffs(8), k.__ffs(8), k.ffs(0x80000000)]).toEqual([0, 4, 3, 32]);
     expect([k.hweight8(0x1ff), k.hweight16(0x1ffff), k.hweight32(0xffffffff)]).toEqual([8, 16, 32]);
-    expect([k.ilog2(4096), k.is_power_of_2(4096), k.is_power_of_2(0), k.is_power_of_2(6)]).toEqual([12, true, false, false]);
+    expect([k.ilog2(4096), k.is_power_of_2(4096), k.is_power_of_2(0), k.is_power_of_2(6)]).toEqual([
+      12,
+      true,
+      false,
+      false,
+    ]);
     expect([k.roundup_pow_of_two(1), k.roundup_pow_of_two(5)]).toEqual([1, 8]);
-    expect([k.BIT(31), k.GENMASK(15, 8), k.GENMASK(31, 0), k.test_bit(3, 8)]).toEqual([0x80000000, 0xff00, 0xffffffff, true]);
+    expect([k.BIT(31), k.GENMASK(15, 8), k.GENMASK(31, 0), k.test_bit(3, 8)]).toEqual([
+      0x80000000,
+      0xff00,
+      0xffffffff,
+      true,
+    ]);
   });
 
   it('rounds addresses above 2^32', () => {
@@ -47,20 +57,24 @@ describe('bits', () => {
     expect([k.cpu_to_le16(0x12345), k.cpu_to_le32(-1), k.le16_to_cpu(-1), k.le32_to_cpu(-1)]).toEqual([
       0x2345, 0xffffffff, 0xffff, 0xffffffff,
     ]);
-    expect([k.min(1, 2), k.max(1, 2), k.array_index_nospec(3, 3), k.array_index_nospec(2, 3)]).toEqual([1, 2, 0, 2]);
+    expect([k.min(1, 2), k.max(1, 2), k.array_index_nospec(3, 3), k.array_index_nospec(2, 3)]).toEqual([
+      1, 2, 0, 2,
+    ]);
     expect([k.ARRAY_SIZE([1, 2]), k.IS_ENABLED(true)]).toEqual([2, true]);
     expect(() => k.BUILD_BUG_ON(true)).toThrow();
     k.BUILD_BUG_ON(false);
   });
 
   it('has string functions with the results of C', () => {
-    expect([k.strlen('abc'), k.strcmp('a', 'b'), k.strcmp('b', 'a'), k.strncmp('abc', 'abd', 2)]).toEqual([3, -1, 1, 0]);
+    expect([k.strlen('abc'), k.strcmp('a', 'b'), k.strcmp('b', 'a'), k.strncmp('abc', 'abd', 2)]).toEqual([
+      3, -1, 1, 0,
+    ]);
     expect(k.sysfs_streq('on\n', 'on')).toBe(true);
     expect(k.sysfs_streq('on', 'off')).toBe(false);
     expect([k.kstrtobool('Y\n'), k.kstrtobool('off'), k.kstrtobool('2')]).toEqual([true, false, null]);
-    expect([k.kstrtol('0x10\n'), k.kstrtol('010'), k.kstrtol('-12'), k.kstrtol('1 '), k.kstrtol('')]).toEqual([
-      16, 8, -12, null, null,
-    ]);
+    expect([k.kstrtol('0x10\n'), k.kstrtol('010'), k.kstrtol('-12'), k.kstrtol('1 '), k.kstrtol('')]).toEqual(
+      [16, 8, -12, null, null],
+    );
     const b = new Uint8Array(4);
     k.memset(b, 7, 2, 1);
     k.memcpy(b, b, 1, 3, 1);
@@ -97,7 +111,11 @@ describe('lists', () => {
     for (const i of k.list_for_each_entry_safe(head)) if (i.n !== 2) k.list_del(i.node);
     expect(names(head)).toEqual([2]);
     k.list_del_init(b.node);
-    expect([k.list_empty(head), k.list_empty(b.node), k.list_first_entry_or_null(head)]).toEqual([true, true, null]);
+    expect([k.list_empty(head), k.list_empty(b.node), k.list_first_entry_or_null(head)]).toEqual([
+      true,
+      true,
+      null,
+    ]);
   });
 
   it('reports corruption instead of following wild pointers', async () => {
@@ -160,7 +178,13 @@ describe('user structs', () => {
     x.h = -3;
     x.i = -4n;
     x.j = 2 ** 40 + 5;
-    expect([x.a, x.b, x.c, x.d, [...x.e]]).toEqual([0xff, 0xfffffffe, 0x2345, 0xffffffffffffffffn, [1, 2, 3]]);
+    expect([x.a, x.b, x.c, x.d, [...x.e]]).toEqual([
+      0xff,
+      0xfffffffe,
+      0x2345,
+      0xffffffffffffffffn,
+      [1, 2, 3],
+    ]);
     expect([x.f, x.g, x.h, x.i, x.j]).toEqual([-1, -2, -3, -4n, 2 ** 40 + 5]);
     expect([...x.bytes.subarray(4, 8)]).toEqual([0xfe, 0xff, 0xff, 0xff]);
   });
@@ -205,7 +229,12 @@ describe('small allocators of ids', () => {
       expect(k.__xa_erase(xa, key)).toBe('a');
       expect(k.__xa_erase(xa, key)).toBe(null);
       await k.xa_unlock(xa);
-      expect([k.xa_empty(xa), k.xa_is_err('a'), k.xa_err(k.ERR_PTR(-12)), k.xa_err(null)]).toEqual([true, false, -12, 0]);
+      expect([k.xa_empty(xa), k.xa_is_err('a'), k.xa_err(k.ERR_PTR(-12)), k.xa_err(null)]).toEqual([
+        true,
+        false,
+        -12,
+        0,
+      ]);
       k.xa_destroy(xa);
     }));
 

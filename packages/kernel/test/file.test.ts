@@ -92,9 +92,19 @@ describe('descriptors', () => {
   it('runs what releases put off last in first out, and what that puts off next', () =>
     run_clean(async () => {
       const calls: string[] = [];
-      const inner = k.anon_inode_getfile('[inner]', { release: () => calls.push('inner') }, null, k.O_RDWR) as k.file;
+      const inner = k.anon_inode_getfile(
+        '[inner]',
+        { release: () => calls.push('inner') },
+        null,
+        k.O_RDWR,
+      ) as k.file;
       const make = (name: string, more?: () => Promise<void>): k.file =>
-        k.anon_inode_getfile(name, { release: async () => (calls.push(name), await more?.(), 0) }, null, 0) as k.file;
+        k.anon_inode_getfile(
+          name,
+          { release: async () => (calls.push(name), await more?.(), 0) },
+          null,
+          0,
+        ) as k.file;
       const t = k.syscall_enter();
       await k.fput(make('first', () => k.fput(inner)));
       await k.fput(make('second'));

@@ -3,7 +3,10 @@ import { current, type Finding, Machine, type MachineOptions, RandomPolicy } fro
 import { create_process, type process } from '../src/index.ts';
 
 /** Run a program as a thread of a process of its own; gives the machine for its findings and log. */
-export async function run(fn: (p: process) => Promise<void> | void, opts: MachineOptions = {}): Promise<Machine> {
+export async function run(
+  fn: (p: process) => Promise<void> | void,
+  opts: MachineOptions = {},
+): Promise<Machine> {
   const m = new Machine(opts);
   await m.run(async () => {
     const p = create_process('test');
@@ -14,7 +17,10 @@ export async function run(fn: (p: process) => Promise<void> | void, opts: Machin
 }
 
 /** As run(), with nothing found. */
-export async function run_clean(fn: (p: process) => Promise<void> | void, opts: MachineOptions = {}): Promise<Machine> {
+export async function run_clean(
+  fn: (p: process) => Promise<void> | void,
+  opts: MachineOptions = {},
+): Promise<Machine> {
   const m = await run(fn, opts);
   if (m.findings.length > 0) throw new Error(m.findings.map((f) => `${f.kind}: ${f.text}`).join('\n'));
   return m;
