@@ -18,8 +18,8 @@ import {
   sysfs_file,
   sysfs_list,
   sysfs_lookup,
-  sysfs_read,
   sysfs_readlink,
+  sysfs_show,
   sysfs_write,
 } from '@vfio-lab/kernel';
 import { Lockdep, LockStat, LockTrace, LockWatch } from '@vfio-lab/locking';
@@ -191,8 +191,10 @@ export class Testbed {
     return sysfs_readlink(`${DEVICES}/${bdf}/driver`)?.split('/').at(-1) ?? '';
   }
 
+  /** The text of an attribute with its newline, or -errno. */
   sysfsRead(path: string): Promise<string | number> {
-    return sysfs_read(path);
+    const node = sysfs_lookup(path);
+    return node instanceof sysfs_file ? sysfs_show(node) : Promise.resolve(-ENOENT);
   }
 
   sysfsWrite(path: string, text: string): Promise<number> {

@@ -31,6 +31,10 @@ import type { Args } from './parse.ts';
 import { hex, rcFields, type Session } from './session.ts';
 
 const REGION_FLAG_CAPS = 1 << 3;
+/** A GET prints its payload up to so many bytes, nothing of a longer one. */
+const MOST_SHOWN = 1024;
+/** The buffer of a raw ioctl has at least so many bytes. */
+const IOCTL_BUFFER = 256;
 
 function fds(words: readonly string[], s: Session): Uint8Array {
   return new Uint8Array(Int32Array.from(words, (w) => s.fd(w)).buffer);
@@ -207,8 +211,9 @@ export const deviceOps: OpSpec[] = [
       feature.flags = a.FLAGS as number;
       bufferOf(feature).set(data, header);
       const ret = await s.user.ioctlStruct(s.fd(a.D as string), VFIO_DEVICE_FEATURE, feature);
-      const get = ((a.FLAGS as number) & VFIO_DEVICE_FEATURE_GET) !== 0 && data.length > 0;
-      return { ...rcFields(ret), ...(get && { data: toHex(bufferOf(feature).subarray(header, size)) }) };
+      if (((a.FLAGS as number) & VFIO_DEVICE_FEATURE_GET) === 0) return rcFields(ret);
+      const shown = feature.argsz > header + MOST_SHOWN ? header : Math.max(header, feature.argsz);
+      return { ...rcFields(ret), data: toHex(bufferOf(feature).subarray(header, shown)) };
     },
   },
   {
@@ -234,8 +239,12 @@ export const deviceOps: OpSpec[] = [
       const fd = s.fd(a.X as string);
       const arg = ioctlArgument(s, a.ARG as string) ?? { pointer: 0 };
       if ('pointer' in arg) return rcFields(await s.user.ioctl(fd, a.NUM as number, arg.pointer));
-      const { ret, bytes } = await s.user.ioctlBytes(fd, a.NUM as number, bufferOf(arg));
-      return { ...rcFields(ret), ...((a.ARG as string).startsWith('buf:') && { buf: toHex(bytes) }) };
+      // What lies behind the bytes given is zero.
+      const buffer = new Uint8Array(Math.max(arg.bytes.length, IOCTL_BUFFER));
+      buffer.set(arg.bytes);
+      const { ret, bytes } = await s.user.ioctlBytes(fd, a.NUM as number, buffer);
+      const shown = toHex(bytes.subarray(0, arg.bytes.length));
+      return { ...rcFields(ret), ...((a.ARG as string).startsWith('buf:') && { buf: shown }) };
     },
   },
 ];

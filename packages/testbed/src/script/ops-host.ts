@@ -12,9 +12,10 @@ const DEVICES = '/sys/bus/pci/devices';
 /** Paths are relative to /sys/bus/pci/devices unless they start with a slash. */
 const full = (path: string): string => (path.startsWith('/') ? path : `${DEVICES}/${path}`);
 
-async function value(s: Session, path: string): Promise<string> {
+/** The text of a sysfs file without the newline, null when it cannot be read. */
+async function value(s: Session, path: string): Promise<string | null> {
   const r = await s.testbed.sysfsRead(full(path));
-  return typeof r === 'number' ? '' : r.replace(/\n+$/, '');
+  return typeof r === 'number' ? null : r.replace(/\n+$/, '');
 }
 
 async function write(s: Session, path: string, text: string): Promise<number> {

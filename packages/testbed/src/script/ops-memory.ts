@@ -99,9 +99,16 @@ export const memoryOps: OpSpec[] = [
     async run(s, a) {
       const prot = PROT[a.PROT as keyof typeof PROT] ?? PROT.r;
       const flags = a.private === true ? MAP_PRIVATE : MAP_SHARED;
+      const name = a.M as string;
       const ret = await s.user.mmap(s.fd(a.D as string), a.LEN as number, prot, flags, position(a));
-      s.mappings.set(a.M as string, ret < 0 ? null : { addr: ret, length: a.LEN as number });
-      return ret < 0 ? rcFields(ret) : { rc: 0 };
+      const old = s.mappings.get(name);
+      if (ret < 0) {
+        if (old === undefined) s.mappings.set(name, null);
+        return rcFields(ret);
+      }
+      s.mappings.set(name, { addr: ret, length: a.LEN as number });
+      if (old) await s.user.munmap(old.addr, old.length);
+      return { rc: 0 };
     },
   },
   {
