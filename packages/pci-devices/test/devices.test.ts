@@ -422,7 +422,9 @@ describe('hda', () => {
     b.wr(0, 8, 1);
     b.reset();
     expect(b.hex(0, 8, 4)).toBe('00000000');
-    expect(b.hex(0, 0, 2)).toBe('0144');
+    expect(b.hex(0, 0, 4)).toBe('01440000');
+    expect([b.rd(0, 3, 1), b.rd(0, 1, 1), b.rd(0, 0x90, 2)]).toEqual([1, 0, 0x100]);
+    b.wr(0, 1, 0xff, 1);
   });
 
   it('should interrupt when a codec shows up', () => {
