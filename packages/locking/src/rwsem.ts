@@ -79,14 +79,12 @@ function down(sem: rw_semaphore, write: boolean): Promise<void> | undefined {
 export function down_read(sem: rw_semaphore): Promise<void> | undefined {
   might_sleep('down_read');
   return down(sem, false);
-  return undefined;
 }
 
 /** Sleep until held exclusively. C: kernel/locking/rwsem.c down_write() */
 export function down_write(sem: rw_semaphore): Promise<void> | undefined {
   might_sleep('down_write');
   return down(sem, true);
-  return undefined;
 }
 
 /** Shared without sleeping: 1 taken, 0 not. C: kernel/locking/rwsem.c down_read_trylock() */

@@ -135,13 +135,11 @@ export function spin_unlock_irqrestore(lock: spinlock_t, flags: boolean): Promis
 export function spin_lock_irq(lock: spinlock_t): Promise<void> | undefined {
   local_irq_save();
   return spin_lock(lock);
-  return undefined;
 }
 
 /** Interrupts on, whatever they were. C: include/linux/spinlock.h spin_unlock_irq() */
 export function spin_unlock_irq(lock: spinlock_t): Promise<void> | undefined {
   return spin_unlock_irqrestore(lock, false);
-  return undefined;
 }
 
 /** C: include/linux/spinlock.h spin_is_locked() */

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 import { Clock, type ClockEntry } from './clock.ts';
 import { formatSchedule, type Policy, RunToBlock } from './policy.ts';
-import { Cpu, type HeldLock, Obj, type Op, Task, type TaskKind } from './task.ts';
+import { Cpu, type HeldLock, type Obj, type Op, Task, type TaskKind } from './task.ts';
 import type { OpKind } from './types.ts';
 
 /** Something a checker noticed. `kind` is a stable word, `text` one sentence. */

@@ -114,8 +114,8 @@ export class Testbed {
     return (
       (await k.vfio_init()) ||
       (await k.vfio_register_iommu_driver(vfio_iommu_driver_ops_type1())) ||
-      (await k.vfio_virqfd_init()) ||
-      (await k.vfio_pci_core_init()) ||
+      k.vfio_virqfd_init() ||
+      k.vfio_pci_core_init() ||
       (await k.vfio_pci_init())
     );
   }
