@@ -14,6 +14,9 @@ export interface TraceLine extends Fields {
 /** The next operation starts so long after one in the background did. */
 const BACKGROUND_HEAD_START_NS = 50e6;
 
+/** Opening a file of sysfs takes long enough for the kernel's workers to do what the operation before queued. */
+const OPEN_SYSFS_NS = 1e6;
+
 /**
  * Run a script on a booted testbed as its user process; `emit` gets every line when its operation has finished.
  * At the end the process exits: everything it had open is closed.
@@ -33,6 +36,7 @@ export async function runScript(testbed: Testbed, script: Script, emit: (line: T
     };
     for (const op of script.ops) {
       if (op.bg === undefined) {
+        if (op.op.startsWith('hostcfg_')) await sleep_ns(OPEN_SYSFS_NS);
         await run(op);
         continue;
       }
