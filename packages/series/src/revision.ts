@@ -3,7 +3,7 @@
  * Names of revisions:
  *   base              v5.19-rc4
  *   v4                a whole series
- *   v4@3, v4.3        its first three patches; 0 to all of them
+ *   v4@3, v4.3        its first three patches; 0 to all of them (v3@5 to v3@8: the base has the first five)
  *   v4+name           a what-if patch on top; several may follow one another
  */
 
@@ -12,11 +12,15 @@ import { BASE } from './base.ts';
 import type { Image } from './link.ts';
 import { link } from './link.ts';
 import type { SeriesInfo, WhatIfPatch } from './types.ts';
+import { v3 } from './v3/index.ts';
 import { v4 } from './v4/index.ts';
+import { v5 } from './v5/index.ts';
+import { v6 } from './v6/index.ts';
+import { v7 } from './v7/index.ts';
 import { WHATIFS } from './whatif/index.ts';
 
 /** Every series there is, oldest first. */
-export const SERIES: readonly SeriesInfo[] = [v4];
+export const SERIES: readonly SeriesInfo[] = [v3, v4, v5, v6, v7];
 
 /** A driver that can be booted, and how it came about. */
 export interface Revision {
@@ -30,9 +34,14 @@ export interface Revision {
   readonly image: Image;
 }
 
+/** The shortest prefix of a series that can be run: as many patches as the base has of it. */
+export function firstPrefix(series: SeriesInfo): number {
+  return series.patches.filter(({ patch }) => patch.inBase).length;
+}
+
 /** One line that says what revision() understands. */
 export function revisionNames(): string {
-  const names = SERIES.map((s) => `${s.name} (${s.name}@0 to ${s.name}@${s.patches.length})`);
+  const names = SERIES.map((s) => `${s.name} (${s.name}@${firstPrefix(s)} to ${s.name}@${s.patches.length})`);
   const whatifs = WHATIFS.map(({ whatif }) => `${whatif.series}+${whatif.name}`);
   return ['base', ...names, ...whatifs].join(', ');
 }
@@ -60,6 +69,15 @@ function findWhatIf(name: string, tag: string, series: SeriesInfo | null, prefix
  * @throws InputError for a name that is not one, with what exists in one line
  */
 export function revision(name: string): Revision {
+  // An image is immutable, and linking it costs more than booting it.
+  let found = LINKED.get(name);
+  if (found === undefined) LINKED.set(name, (found = build(name)));
+  return found;
+}
+
+const LINKED = new Map<string, Revision>();
+
+function build(name: string): Revision {
   const [stem = '', ...tags] = name.split('+');
   const parts = /^(?<series>[a-z]\w*)(?:[@.](?<prefix>\d+))?$/.exec(stem)?.groups;
   if (parts === undefined) throw unknown(name, 'no such revision');
@@ -72,6 +90,8 @@ export function revision(name: string): Revision {
     prefix = parts.prefix === undefined ? series.patches.length : Number(parts.prefix);
     if (prefix > series.patches.length)
       throw unknown(name, `${series.name} has ${series.patches.length} patches`);
+    if (prefix < firstPrefix(series))
+      throw unknown(name, `the base has ${firstPrefix(series)} patches of ${series.name}`);
   }
 
   const whatifs = tags.map((tag) => findWhatIf(name, tag, series, prefix));

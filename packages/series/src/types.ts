@@ -12,13 +12,15 @@ export interface PatchInfo {
   readonly messageId: string;
   /** When it was sent, ISO 8601. */
   readonly date: string;
+  /** The base has it already, in this form or a later one: there is nothing to lay over it. */
+  readonly inBase?: true;
   /** Paths of the kernel tree that it changes, in the order of the diff. */
   readonly files: readonly string[];
   /** The C functions that it changes or adds, by file, in file order. */
   readonly functions: Readonly<Record<string, readonly string[]>>;
 }
 
-/** A patch of a series: what it says of itself, and the functions as they stand after it. */
+/** A patch of a series: what it says of itself, and the functions as they stand after it (none when it is `inBase`). */
 export interface SeriesPatch extends PatchModule {
   readonly patch: PatchInfo;
 }
