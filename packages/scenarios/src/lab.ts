@@ -2,8 +2,9 @@
 import type { vfio_pci_core_device } from '@vfio-lab/headers';
 import { dev_get_drvdata, ENOTTY, errno_name } from '@vfio-lab/kernel';
 import { type pci_dev, pci_power_name } from '@vfio-lab/pci';
-import { current, report, sleep_ns } from '@vfio-lab/sim';
+import { access, current, join, report, sleep_ns, spawn } from '@vfio-lab/sim';
 import { type Testbed, User, type VfioDevice, VfioSession } from '@vfio-lab/testbed';
+import { watchSuspends } from './watch.ts';
 
 /** What the table of a revision says about a device after a step. Fields left out are not looked at. */
 export interface Expected {
@@ -16,6 +17,19 @@ export interface Expected {
   status?: 'active' | 'suspended';
   power?: 'D0' | 'D3hot' | 'D3cold';
 }
+
+/** A device in use: the reference of its open file, nothing engaged. */
+export const AWAKE: Expected = { count: 1, engaged: false, resumed: false, status: 'active', power: 'D0' };
+/** After ENTER, on a platform that can cut the power. */
+export const ASLEEP: Expected = { count: 0, engaged: true, resumed: false, status: 'suspended', power: 'D3cold' };
+/** Woken by somebody else than the guest, and held awake until the guest acts. */
+export const PINNED: Expected = { count: 1, engaged: true, resumed: true, status: 'active', power: 'D0' };
+/** Bound to vfio-pci, and nobody has it open. */
+export const UNUSED: Expected = { count: 0, engaged: false, resumed: false, status: 'suspended' };
+
+/** Registers of our own cards in BAR 0: raise an interrupt, acknowledge it. */
+const DOORBELL = 0x08;
+const DOORBELL_ACK = 0x0c;
 
 const RPM_STATUS = ['active', 'resuming', 'suspended', 'suspending'];
 /** Long enough for every idle check, autosuspend and D3cold entry to be through. */
@@ -36,6 +50,7 @@ export class Lab {
   readonly user: User;
   readonly session: VfioSession;
   readonly #seen = new Map<string, string[]>();
+  readonly #watches: (() => void)[] = [];
 
   constructor(testbed: Testbed) {
     this.testbed = testbed;
@@ -66,11 +81,57 @@ export class Lab {
     await sleep_ns(SETTLE_NS);
   }
 
-  /** Host access to config space through sysfs, as lspci does: `size` bytes as a little-endian number, or -errno. */
+  /** Run something as the host, in a task of its own, and wait for it. */
+  async host<T>(body: () => Promise<T>): Promise<T> {
+    let value: T | undefined;
+    await join(
+      spawn('host', async () => {
+        value = await body();
+      }),
+    );
+    return value as T;
+  }
+
+  /**
+   * Host access to config space through sysfs, as lspci does: `size` bytes as a little-endian number, or -errno. Made by
+   * the running task when that is the host, else by a task of the host's.
+   */
   async lspci(bdf: string, off = 0, size = 4): Promise<number> {
+    if (current.name !== 'host') return this.host(() => this.#configRead(bdf, off, size));
+    return this.#configRead(bdf, off, size);
+  }
+
+  async #configRead(bdf: string, off: number, size: number): Promise<number> {
     const r = await this.testbed.configRead(bdf, off, size);
     if (typeof r === 'number') return r;
     return r.reduceRight((v, b) => v * 256 + b, 0);
+  }
+
+  /** Does lspci see the device, or the all ones of one that is off? */
+  async lspciSees(bdf: string): Promise<boolean> {
+    const { vendor, device } = this.pdev(bdf);
+    return (await this.lspci(bdf)) === device * 0x10000 + vendor;
+  }
+
+  /** The device wants its interrupt, by itself: no processor touches it. A device that is off wants nothing. */
+  async ring(bdf: string): Promise<void> {
+    const { hw } = this.pdev(bdf);
+    await access(hw.obj, true, 'hw');
+    if (hw.has_power()) hw.model?.mmio_write?.(0, DOORBELL, 4, 1);
+  }
+
+  /** The guest tells the device that it has served the interrupt. */
+  acknowledge(dev: VfioDevice): Promise<number> {
+    return dev.write('bar0', DOORBELL_ACK, 4, 1);
+  }
+
+  /** Report `undirected-suspend` when a device falls asleep that its guest has not sent to sleep; until the programs end. */
+  watchSuspends(bdf: string): void {
+    this.#watches.push(watchSuspends(this.pdev(bdf), this.vdev(bdf)));
+  }
+
+  endWatches(): void {
+    for (const end of this.#watches.splice(0)) end();
   }
 
   pdev(bdf: string): pci_dev {
@@ -100,6 +161,12 @@ export class Lab {
     };
   }
 
+  /** How a device is, in words: 'asleep in D3cold', 'awake in D0'. */
+  look(bdf: string): string {
+    const { status, power } = this.state(bdf);
+    return `${status === 'active' ? 'awake' : status === 'suspended' ? 'asleep' : status} in ${power}`;
+  }
+
   /** Finding `expectation` when the device is not as expected after a step. */
   step(what: string, bdf: string, expected: Expected): void {
     const now = this.state(bdf);
@@ -124,10 +191,12 @@ export class Lab {
     else list.push(what);
   }
 
-  /** All that was seen, one string: tasks by name, `main` (set-up and check) first and unnamed. */
+  /** All that was seen, one string: tasks by name, `main` (set-up and check) unnamed, and so is a task alone. */
   outcome(): string {
     const tasks = [...this.#seen.keys()].sort();
-    return tasks.map((t) => `${t === 'main' ? '' : `${t}: `}${(this.#seen.get(t) as string[]).join(', ')}`).join('; ');
+    return tasks
+      .map((t) => `${t === 'main' || tasks.length === 1 ? '' : `${t}: `}${(this.#seen.get(t) as string[]).join(', ')}`)
+      .join('; ');
   }
 }
 
@@ -146,10 +215,64 @@ export async function lowPower(dev: VfioDevice, flags: number): Promise<number> 
   return (await dev.feature(FEATURE_SET | FEATURE_PM, payload(flags))).ret;
 }
 
+/** GET of the low-power feature of v4: its flags, or -errno. */
+export async function lowPowerFlags(dev: VfioDevice): Promise<number> {
+  const { ret, bytes } = await dev.feature(FEATURE_GET | FEATURE_PM, payload(0));
+  return ret < 0 ? ret : new DataView(bytes.buffer, bytes.byteOffset).getUint32(0, true);
+}
+
+/** What the kernel says about a wake that is not the guest's: may the device go back to sleep after it? */
+export async function reentryAllowed(dev: VfioDevice): Promise<boolean> {
+  const flags = await lowPowerFlags(dev);
+  return flags < 0 || (flags & LOW_POWER_REENTERY_DISABLE) === 0;
+}
+
+/** Flags of GET in words: 'ENTER', 'EXIT+REENTERY_DISABLE'. */
+export function flagNames(flags: number): string {
+  if (flags < 0) return result(flags);
+  const names = ['ENTER', 'EXIT', 'REENTERY_DISABLE'].filter((_, bit) => flags & (1 << bit));
+  return names.join('+') || '0';
+}
+
 /** ENTER, for scenarios that need it: false (and an outcome that says so) where the revision does not have it. */
 export async function enter(lab: Lab, dev: VfioDevice, flags = 0): Promise<boolean> {
   const ret = await lowPower(dev, LOW_POWER_ENTER | flags);
   if (ret === 0) return true;
-  lab.saw(ret === -ENOTTY ? 'no low power here (ENOTTY)' : `ENTER ${result(ret)}`);
+  lab.saw(ret === -ENOTTY ? 'no low power (ENTER: ENOTTY)' : `ENTER: ${result(ret)}`);
   return false;
+}
+
+/**
+ * Open a device, check it, ENTER, and let it fall asleep in D3cold, checked at each step.
+ *
+ * @returns the open device; `asleep` false: ENTER is not there or was refused, and the outcome says so
+ */
+export async function openAsleep(lab: Lab, bdf: string, flags = 0): Promise<{ dev: VfioDevice; asleep: boolean }> {
+  const dev = await lab.open(bdf);
+  lab.step('open', bdf, AWAKE);
+  const asleep = await enter(lab, dev, flags);
+  if (asleep) {
+    lab.step('ENTER', bdf, { count: 0, engaged: true, resumed: false });
+    await lab.settle();
+    lab.step('some time after ENTER', bdf, ASLEEP);
+  } else {
+    lab.step('refused ENTER', bdf, AWAKE);
+  }
+  return { dev, asleep };
+}
+
+/** PMCSR as the guest sees it, at its offset in config space on our machines. */
+export const PMCSR = 0x44;
+export const PME_EN = 0x0100;
+export const PME_STATUS = 0x8000;
+
+/** Is the virtual PME_Status set? Reading it is an access like any other, so ask while the device is awake. */
+export async function pmeStatus(dev: VfioDevice): Promise<boolean> {
+  return ((await dev.readConfig(PMCSR, 2)) & PME_STATUS) !== 0;
+}
+
+/** Index of the PME interrupt, -1 where the device has none to offer. An ioctl: ask while the device is awake. */
+export async function pmeIndex(dev: VfioDevice): Promise<number> {
+  const PME_IRQ_INDEX = 5;
+  return (await dev.numIrqs()) > PME_IRQ_INDEX ? PME_IRQ_INDEX : -1;
 }

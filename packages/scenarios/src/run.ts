@@ -1,5 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only
-import { slab_mark, slab_live } from '@vfio-lab/kernel';
+import { is_intx } from '@vfio-lab/headers';
+import { irq_to_desc } from '@vfio-lab/irq';
+import { slab_live, slab_mark } from '@vfio-lab/kernel';
+import { PCI_COMMAND, PCI_COMMAND_INTX_DISABLE, PCI_D0 } from '@vfio-lab/pci';
 import { type Finding, join, machine, type Policy, RandomPolicy, ReplayPolicy, report, RunToBlock, spawn, type TraceEvent } from '@vfio-lab/sim';
 import { bootTestbed } from '@vfio-lab/testbed';
 import { Lab } from './lab.ts';
@@ -49,6 +52,7 @@ export async function runScenario(scenario: Scenario, opts: RunOptions): Promise
   let token = '';
   let ended = false;
   await testbed.asUser(async () => {
+    await testbed.loadVfio();
     const mark = slab_mark();
     const state = await scenario.setup(lab);
     machine.policy = policy;
@@ -59,11 +63,14 @@ export async function runScenario(scenario: Scenario, opts: RunOptions): Promise
     for (const task of tasks) await join(task);
     token = machine.schedule;
     machine.policy = new RunToBlock();
+    lab.endWatches();
     await lab.settle();
     await scenario.check?.(lab, state);
+    checkIntx(testbed.boundDevices(), lab);
     await testbed.exitProcess();
     await lab.settle();
     checkRest(testbed.boundDevices(), lab);
+    await testbed.unbindAll();
     checkLeaks(mark);
     ended = true;
   });
@@ -79,6 +86,26 @@ export async function runScenario(scenario: Scenario, opts: RunOptions): Promise
     log: m.log,
     duration: m.clock.now,
   };
+}
+
+/** INTx of a device in use: what the driver believes is masked, and what the hardware and the line say. */
+function checkIntx(bdfs: string[], lab: Lab): void {
+  for (const bdf of bdfs) {
+    const vdev = lab.vdev(bdf);
+    const { pdev } = vdev;
+    // Asleep, the masks are in the saved state.
+    if (!is_intx(vdev) || lab.state(bdf).status !== 'active' || pdev.hw.hw_state() !== PCI_D0) continue;
+    const { masked } = vdev.ctx[0];
+    const off = (pdev.hw.get16(PCI_COMMAND) & PCI_COMMAND_INTX_DISABLE) !== 0;
+    const depth = irq_to_desc(pdev.irq)?.depth ?? 0;
+    if (vdev.pci_2_3 && off !== masked) {
+      report('intx-state', `${bdf}: the driver has INTx ${masked ? 'masked' : 'unmasked'}, DisINTx is ${off ? 1 : 0}`);
+    }
+    if (depth !== (!vdev.pci_2_3 && masked ? 1 : 0)) {
+      report('intx-state', `${bdf}: the driver has INTx ${masked ? 'masked' : 'unmasked'}, irq ${pdev.irq} is disabled ${depth} times`);
+    }
+    if (vdev.virq_disabled && !masked) report('intx-state', `${bdf}: the guest has set DisINTx, and INTx is not masked`);
+  }
 }
 
 /** After the last close a device holds no reference of ours (one with disable_idle_d3), and nothing is engaged. */

@@ -153,6 +153,11 @@ export class Testbed {
     if (this.driverOf(bdf) !== 'vfio-pci') throw new Error(`${bdf} does not bind to vfio-pci`);
   }
 
+  /** Take every device away from vfio-pci. */
+  async unbindAll(): Promise<void> {
+    for (const bdf of this.boundDevices()) await sysfs_write(`${DEVICES}/${bdf}/driver/unbind`, bdf);
+  }
+
   /** Addresses of the devices that vfio-pci has. */
   boundDevices(): string[] {
     return pci()

@@ -54,9 +54,19 @@ export function topologyAbout(name: string): string {
   return load(name).about;
 }
 
-/** The machine of a topology by name. Throws InputError with the names there are. */
+const LAID_OUT = new Map<string, MachineDescription>();
+
+/**
+ * The machine of a topology by name. Throws InputError with the names there are. Laid out once; a boot copies what
+ * it changes.
+ */
 export function topology(name: string): MachineDescription {
-  const file = load(name);
+  let found = LAID_OUT.get(name);
+  if (found === undefined) LAID_OUT.set(name, (found = describe(load(name))));
+  return found;
+}
+
+function describe(file: TopologyFile): MachineDescription {
   return {
     name: file.name,
     devices: file.devices.map((d) => layOut(d, file)),
