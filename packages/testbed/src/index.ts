@@ -5,5 +5,6 @@ export * from './replay.ts';
 export * from './topology.ts';
 export * from './script/parse.ts';
 export * from './script/run.ts';
+export * from './userspace/low-power.ts';
 export * from './userspace/user.ts';
 export * from './userspace/vfio-device.ts';

@@ -129,7 +129,7 @@ export const containerOps: OpSpec[] = [
       const info = new vfio_iommu_type1_info(roomFor(size, argsz));
       info.argsz = argsz;
       const ret = await s.user.ioctlStruct(s.fd(a.C as string), VFIO_IOMMU_GET_INFO, info);
-      const length = Math.min(bufferOf(info).length, Math.max(size, Math.min(argsz, info.argsz)));
+      const length = Math.min(bufferOf(info).length, argsz);
       return {
         ...rcFields(ret),
         argsz: info.argsz,

@@ -11,11 +11,10 @@ export interface TraceLine extends Fields {
   op: string;
 }
 
+/** So much time passes between two operations; other processors get their work done meanwhile. */
+const BETWEEN_OPS_NS = 50e3;
 /** The next operation starts so long after one in the background did. */
 const BACKGROUND_HEAD_START_NS = 50e6;
-
-/** Opening a file of sysfs takes long enough for the kernel's workers to do what the operation before queued. */
-const OPEN_SYSFS_NS = 1e6;
 
 /**
  * Run a script on a booted testbed as its user process; `emit` gets every line when its operation has finished.
@@ -36,8 +35,8 @@ export async function runScript(testbed: Testbed, script: Script, emit: (line: T
     };
     for (const op of script.ops) {
       if (op.bg === undefined) {
-        if (op.op.startsWith('hostcfg_')) await sleep_ns(OPEN_SYSFS_NS);
         await run(op);
+        await sleep_ns(BETWEEN_OPS_NS);
         continue;
       }
       session.background.set(op.bg, spawn(`bg/${op.bg}`, () => run(op), { process: current.process }));
