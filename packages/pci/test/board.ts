@@ -216,7 +216,7 @@ export async function boot(
   fn: (dev: P.pci_dev, port: P.pci_dev) => Promise<void>,
   opts: MachineOptions = {},
 ): Promise<Machine> {
-  const machine = new Machine(opts);
+  const machine = new Machine({ max_steps: 100_000, ...opts });
   await machine.run(async () => {
     runtime_pm_init();
     await P.pci_scan(desc);
