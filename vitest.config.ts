@@ -6,7 +6,7 @@ import { defineConfig } from 'vitest/config';
 
 const top = import.meta.dirname;
 const here = path.relative(top, process.cwd());
-const inPackage = /^(packages|apps)[\\/][^\\/]+$/.test(here);
+const inPackage = /^(packages|apps|tools)[\\/][^\\/]+$/.test(here);
 
 /** Packages that the others stand on: at least 90 % of their lines run under their own tests. */
 const COVERED = ['sim', 'locking', 'irq', 'runtime-pm', 'pci'];
@@ -14,7 +14,7 @@ const COVERED = ['sim', 'locking', 'irq', 'runtime-pm', 'pci'];
 export default defineConfig({
   root: inPackage ? process.cwd() : top,
   test: {
-    include: inPackage ? ['test/**/*.test.ts'] : ['{packages,apps}/*/test/**/*.test.ts'],
+    include: inPackage ? ['test/**/*.test.ts'] : ['{packages,apps,tools}/*/test/**/*.test.ts'],
     passWithNoTests: true,
     testTimeout: 30_000,
     // Nothing in the packages is mutable at module level, so test files may share a worker.

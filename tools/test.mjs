@@ -17,7 +17,7 @@ const COVERAGE = path.join('coverage', 'coverage-summary.json');
 
 /** Directories of the workspace that hold a package. */
 function packages() {
-  return ['packages', 'apps']
+  return ['packages', 'apps', 'tools']
     .filter((folder) => existsSync(path.join(root, folder)))
     .flatMap((folder) => readdirSync(path.join(root, folder)).map((name) => path.join(root, folder, name)))
     .filter((dir) => existsSync(path.join(dir, 'package.json')));

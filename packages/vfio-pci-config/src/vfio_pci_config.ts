@@ -415,7 +415,7 @@ export function statics(k: Kernel): Partial<Kernel> {
   };
 }
 
-/** C: drivers/vfio/pci/vfio_pci_config.c vfio_user_config_read() */
+/** C: drivers/vfio/pci/vfio_pci_config.c static vfio_user_config_read() */
 export async function vfio_user_config_read(
   this: Kernel,
   pdev: pci_dev,
@@ -449,7 +449,7 @@ export async function vfio_user_config_read(
   return ret;
 }
 
-/** C: drivers/vfio/pci/vfio_pci_config.c vfio_user_config_write() */
+/** C: drivers/vfio/pci/vfio_pci_config.c static vfio_user_config_write() */
 export async function vfio_user_config_write(
   this: Kernel,
   pdev: pci_dev,
@@ -475,7 +475,7 @@ export async function vfio_user_config_write(
   return ret;
 }
 
-/** C: drivers/vfio/pci/vfio_pci_config.c vfio_default_config_read() */
+/** C: drivers/vfio/pci/vfio_pci_config.c static vfio_default_config_read() */
 export async function vfio_default_config_read(
   this: Kernel,
   vdev: vfio_pci_core_device,
@@ -505,7 +505,7 @@ export async function vfio_default_config_read(
   return count;
 }
 
-/** C: drivers/vfio/pci/vfio_pci_config.c vfio_default_config_write() */
+/** C: drivers/vfio/pci/vfio_pci_config.c static vfio_default_config_write() */
 export async function vfio_default_config_write(
   this: Kernel,
   vdev: vfio_pci_core_device,
@@ -554,7 +554,7 @@ export async function vfio_default_config_write(
   return count;
 }
 
-/** C: drivers/vfio/pci/vfio_pci_config.c vfio_direct_config_read() */
+/** C: drivers/vfio/pci/vfio_pci_config.c static vfio_direct_config_read() */
 export async function vfio_direct_config_read(
   this: Kernel,
   vdev: vfio_pci_core_device,
@@ -580,7 +580,7 @@ export async function vfio_direct_config_read(
   return count;
 }
 
-/** C: drivers/vfio/pci/vfio_pci_config.c vfio_raw_config_write() */
+/** C: drivers/vfio/pci/vfio_pci_config.c static vfio_raw_config_write() */
 export async function vfio_raw_config_write(
   this: Kernel,
   vdev: vfio_pci_core_device,
@@ -596,7 +596,7 @@ export async function vfio_raw_config_write(
   return count;
 }
 
-/** C: drivers/vfio/pci/vfio_pci_config.c vfio_raw_config_read() */
+/** C: drivers/vfio/pci/vfio_pci_config.c static vfio_raw_config_read() */
 export async function vfio_raw_config_read(
   this: Kernel,
   vdev: vfio_pci_core_device,
@@ -612,7 +612,7 @@ export async function vfio_raw_config_read(
   return count;
 }
 
-/** C: drivers/vfio/pci/vfio_pci_config.c vfio_virt_config_write() */
+/** C: drivers/vfio/pci/vfio_pci_config.c static vfio_virt_config_write() */
 export function vfio_virt_config_write(
   this: Kernel,
   vdev: vfio_pci_core_device,
@@ -626,7 +626,7 @@ export function vfio_virt_config_write(
   return count;
 }
 
-/** C: drivers/vfio/pci/vfio_pci_config.c vfio_virt_config_read() */
+/** C: drivers/vfio/pci/vfio_pci_config.c static vfio_virt_config_read() */
 export function vfio_virt_config_read(
   this: Kernel,
   vdev: vfio_pci_core_device,
@@ -640,7 +640,7 @@ export function vfio_virt_config_read(
   return count;
 }
 
-/** C: drivers/vfio/pci/vfio_pci_config.c free_perm_bits() */
+/** C: drivers/vfio/pci/vfio_pci_config.c static free_perm_bits() */
 export function free_perm_bits(this: Kernel, perm: perm_bits): void {
   kfree(perm.virt);
   kfree(perm.write);
@@ -648,7 +648,7 @@ export function free_perm_bits(this: Kernel, perm: perm_bits): void {
   perm.write = null!;
 }
 
-/** C: drivers/vfio/pci/vfio_pci_config.c alloc_perm_bits() */
+/** C: drivers/vfio/pci/vfio_pci_config.c static alloc_perm_bits() */
 export function alloc_perm_bits(this: Kernel, perm: perm_bits, size: int): int {
   // Whole dwords: an access never leaves its dword, so it need not be checked against the end of the capability.
   size = round_up(size, 4);
@@ -667,19 +667,19 @@ export function alloc_perm_bits(this: Kernel, perm: perm_bits, size: int): int {
   return 0;
 }
 
-/** C: drivers/vfio/pci/vfio_pci_config.c p_setb() */
+/** C: drivers/vfio/pci/vfio_pci_config.c static p_setb() */
 export function p_setb(this: Kernel, p: perm_bits, off: int, virt: u8, write: u8): void {
   p.virt[off] = virt;
   p.write[off] = write;
 }
 
-/** C: drivers/vfio/pci/vfio_pci_config.c p_setw() */
+/** C: drivers/vfio/pci/vfio_pci_config.c static p_setw() */
 export function p_setw(this: Kernel, p: perm_bits, off: int, virt: u16, write: u16): void {
   le16_at(p.virt, off).v = cpu_to_le16(virt);
   le16_at(p.write, off).v = cpu_to_le16(write);
 }
 
-/** C: drivers/vfio/pci/vfio_pci_config.c p_setd() */
+/** C: drivers/vfio/pci/vfio_pci_config.c static p_setd() */
 export function p_setd(this: Kernel, p: perm_bits, off: int, virt: u32, write: u32): void {
   le32_at(p.virt, off).v = cpu_to_le32(virt);
   le32_at(p.write, off).v = cpu_to_le32(write);
@@ -695,7 +695,7 @@ export function __vfio_pci_memory_enabled(this: Kernel, vdev: vfio_pci_core_devi
   return pdev.current_state < PCI_D3hot && (pdev.no_command_memory || (cmd & PCI_COMMAND_MEMORY) !== 0);
 }
 
-/** C: drivers/vfio/pci/vfio_pci_config.c vfio_bar_restore() */
+/** C: drivers/vfio/pci/vfio_pci_config.c static vfio_bar_restore() */
 export async function vfio_bar_restore(this: Kernel, vdev: vfio_pci_core_device): Promise<void> {
   const pdev = vdev.pdev;
   const rbar = vdev.rbar;
@@ -718,7 +718,7 @@ export async function vfio_bar_restore(this: Kernel, vdev: vfio_pci_core_device)
   }
 }
 
-/** C: drivers/vfio/pci/vfio_pci_config.c vfio_generate_bar_flags() */
+/** C: drivers/vfio/pci/vfio_pci_config.c static vfio_generate_bar_flags() */
 export function vfio_generate_bar_flags(this: Kernel, pdev: pci_dev, bar: int): u32 {
   const flags = pci_resource_flags(pdev, bar);
 
@@ -739,7 +739,7 @@ function bar_mask(len: number): { lo: u32; hi: u32 } {
   return { lo: Number(BigInt.asUintN(32, mask)), hi: Number(BigInt.asUintN(32, mask >> 32n)) };
 }
 
-/** C: drivers/vfio/pci/vfio_pci_config.c vfio_bar_fixup() */
+/** C: drivers/vfio/pci/vfio_pci_config.c static vfio_bar_fixup() */
 export function vfio_bar_fixup(this: Kernel, vdev: vfio_pci_core_device): void {
   const pdev = vdev.pdev;
 
@@ -782,7 +782,7 @@ export function vfio_bar_fixup(this: Kernel, vdev: vfio_pci_core_device): void {
   vdev.bardirty = false;
 }
 
-/** C: drivers/vfio/pci/vfio_pci_config.c vfio_basic_config_read() */
+/** C: drivers/vfio/pci/vfio_pci_config.c static vfio_basic_config_read() */
 export async function vfio_basic_config_read(
   this: Kernel,
   vdev: vfio_pci_core_device,
@@ -809,7 +809,7 @@ export async function vfio_basic_config_read(
   return count;
 }
 
-/** C: drivers/vfio/pci/vfio_pci_config.c vfio_need_bar_restore() */
+/** C: drivers/vfio/pci/vfio_pci_config.c static vfio_need_bar_restore() */
 export async function vfio_need_bar_restore(this: Kernel, vdev: vfio_pci_core_device): Promise<boolean> {
   const bar: Ref<u32> = ref(0);
 
@@ -823,7 +823,7 @@ export async function vfio_need_bar_restore(this: Kernel, vdev: vfio_pci_core_de
   return false;
 }
 
-/** C: drivers/vfio/pci/vfio_pci_config.c vfio_basic_config_write() */
+/** C: drivers/vfio/pci/vfio_pci_config.c static vfio_basic_config_write() */
 export async function vfio_basic_config_write(
   this: Kernel,
   vdev: vfio_pci_core_device,
@@ -901,7 +901,7 @@ export async function vfio_basic_config_write(
   return count;
 }
 
-/** C: drivers/vfio/pci/vfio_pci_config.c init_pci_cap_basic_perm() */
+/** C: drivers/vfio/pci/vfio_pci_config.c static init_pci_cap_basic_perm() */
 export function init_pci_cap_basic_perm(this: Kernel, perm: perm_bits): int {
   if (this.alloc_perm_bits(perm, PCI_STD_HEADER_SIZEOF)) return -ENOMEM;
 
@@ -944,7 +944,7 @@ export function init_pci_cap_basic_perm(this: Kernel, perm: perm_bits): int {
   return 0;
 }
 
-/** C: drivers/vfio/pci/vfio_pci_config.c vfio_lock_and_set_power_state() */
+/** C: drivers/vfio/pci/vfio_pci_config.c static vfio_lock_and_set_power_state() */
 export async function vfio_lock_and_set_power_state(
   this: Kernel,
   vdev: vfio_pci_core_device,
@@ -957,7 +957,7 @@ export async function vfio_lock_and_set_power_state(
   await up_write(vdev.memory_lock);
 }
 
-/** C: drivers/vfio/pci/vfio_pci_config.c vfio_pm_config_write() */
+/** C: drivers/vfio/pci/vfio_pci_config.c static vfio_pm_config_write() */
 export async function vfio_pm_config_write(
   this: Kernel,
   vdev: vfio_pci_core_device,
@@ -994,7 +994,7 @@ export async function vfio_pm_config_write(
   return count;
 }
 
-/** C: drivers/vfio/pci/vfio_pci_config.c init_pci_cap_pm_perm() */
+/** C: drivers/vfio/pci/vfio_pci_config.c static init_pci_cap_pm_perm() */
 export function init_pci_cap_pm_perm(this: Kernel, perm: perm_bits): int {
   if (this.alloc_perm_bits(perm, this.pci_cap_length[PCI_CAP_ID_PM])) return -ENOMEM;
 
@@ -1018,7 +1018,7 @@ export function init_pci_cap_pm_perm(this: Kernel, perm: perm_bits): int {
   return 0;
 }
 
-/** C: drivers/vfio/pci/vfio_pci_config.c vfio_vpd_config_write() */
+/** C: drivers/vfio/pci/vfio_pci_config.c static vfio_vpd_config_write() */
 export async function vfio_vpd_config_write(
   this: Kernel,
   vdev: vfio_pci_core_device,
@@ -1056,7 +1056,7 @@ export async function vfio_vpd_config_write(
   return count;
 }
 
-/** C: drivers/vfio/pci/vfio_pci_config.c init_pci_cap_vpd_perm() */
+/** C: drivers/vfio/pci/vfio_pci_config.c static init_pci_cap_vpd_perm() */
 export function init_pci_cap_vpd_perm(this: Kernel, perm: perm_bits): int {
   if (this.alloc_perm_bits(perm, this.pci_cap_length[PCI_CAP_ID_VPD])) return -ENOMEM;
 
@@ -1071,7 +1071,7 @@ export function init_pci_cap_vpd_perm(this: Kernel, perm: perm_bits): int {
   return 0;
 }
 
-/** C: drivers/vfio/pci/vfio_pci_config.c init_pci_cap_pcix_perm() */
+/** C: drivers/vfio/pci/vfio_pci_config.c static init_pci_cap_pcix_perm() */
 export function init_pci_cap_pcix_perm(this: Kernel, perm: perm_bits): int {
   // The larger of the two layouts; version 0 has 8 bytes
   if (this.alloc_perm_bits(perm, PCI_CAP_PCIX_SIZEOF_V2)) return -ENOMEM;
@@ -1083,7 +1083,7 @@ export function init_pci_cap_pcix_perm(this: Kernel, perm: perm_bits): int {
   return 0;
 }
 
-/** C: drivers/vfio/pci/vfio_pci_config.c vfio_exp_config_write() */
+/** C: drivers/vfio/pci/vfio_pci_config.c static vfio_exp_config_write() */
 export async function vfio_exp_config_write(
   this: Kernel,
   vdev: vfio_pci_core_device,
@@ -1126,7 +1126,7 @@ export async function vfio_exp_config_write(
   return count;
 }
 
-/** C: drivers/vfio/pci/vfio_pci_config.c init_pci_cap_exp_perm() */
+/** C: drivers/vfio/pci/vfio_pci_config.c static init_pci_cap_exp_perm() */
 export function init_pci_cap_exp_perm(this: Kernel, perm: perm_bits): int {
   // The largest layout
   if (this.alloc_perm_bits(perm, PCI_CAP_EXP_ENDPOINT_SIZEOF_V2)) return -ENOMEM;
@@ -1147,7 +1147,7 @@ export function init_pci_cap_exp_perm(this: Kernel, perm: perm_bits): int {
   return 0;
 }
 
-/** C: drivers/vfio/pci/vfio_pci_config.c vfio_af_config_write() */
+/** C: drivers/vfio/pci/vfio_pci_config.c static vfio_af_config_write() */
 export async function vfio_af_config_write(
   this: Kernel,
   vdev: vfio_pci_core_device,
@@ -1180,7 +1180,7 @@ export async function vfio_af_config_write(
   return count;
 }
 
-/** C: drivers/vfio/pci/vfio_pci_config.c init_pci_cap_af_perm() */
+/** C: drivers/vfio/pci/vfio_pci_config.c static init_pci_cap_af_perm() */
 export function init_pci_cap_af_perm(this: Kernel, perm: perm_bits): int {
   if (this.alloc_perm_bits(perm, this.pci_cap_length[PCI_CAP_ID_AF])) return -ENOMEM;
 
@@ -1191,7 +1191,7 @@ export function init_pci_cap_af_perm(this: Kernel, perm: perm_bits): int {
   return 0;
 }
 
-/** C: drivers/vfio/pci/vfio_pci_config.c init_pci_ext_cap_err_perm() */
+/** C: drivers/vfio/pci/vfio_pci_config.c static init_pci_ext_cap_err_perm() */
 export function init_pci_ext_cap_err_perm(this: Kernel, perm: perm_bits): int {
   if (this.alloc_perm_bits(perm, this.pci_ext_cap_length[PCI_EXT_CAP_ID_ERR])) return -ENOMEM;
 
@@ -1237,7 +1237,7 @@ export function init_pci_ext_cap_err_perm(this: Kernel, perm: perm_bits): int {
   return 0;
 }
 
-/** C: drivers/vfio/pci/vfio_pci_config.c init_pci_ext_cap_pwr_perm() */
+/** C: drivers/vfio/pci/vfio_pci_config.c static init_pci_ext_cap_pwr_perm() */
 export function init_pci_ext_cap_pwr_perm(this: Kernel, perm: perm_bits): int {
   if (this.alloc_perm_bits(perm, this.pci_ext_cap_length[PCI_EXT_CAP_ID_PWR])) return -ENOMEM;
 
@@ -1285,7 +1285,7 @@ export function vfio_pci_init_perm_bits(this: Kernel): int {
   return ret;
 }
 
-/** C: drivers/vfio/pci/vfio_pci_config.c vfio_find_cap_start() */
+/** C: drivers/vfio/pci/vfio_pci_config.c static vfio_find_cap_start() */
 export function vfio_find_cap_start(this: Kernel, vdev: vfio_pci_core_device, pos: int): int {
   const base = pos >= PCI_CFG_SPACE_SIZE ? PCI_CFG_SPACE_SIZE : PCI_STD_HEADER_SIZEOF;
   const cap: u8 = vdev.pci_config_map[pos];
@@ -1298,7 +1298,7 @@ export function vfio_find_cap_start(this: Kernel, vdev: vfio_pci_core_device, po
   return pos;
 }
 
-/** C: drivers/vfio/pci/vfio_pci_config.c vfio_msi_config_read() */
+/** C: drivers/vfio/pci/vfio_pci_config.c static vfio_msi_config_read() */
 export async function vfio_msi_config_read(
   this: Kernel,
   vdev: vfio_pci_core_device,
@@ -1321,7 +1321,7 @@ export async function vfio_msi_config_read(
   return await this.vfio_default_config_read(vdev, pos, count, perm, offset, val);
 }
 
-/** C: drivers/vfio/pci/vfio_pci_config.c vfio_msi_config_write() */
+/** C: drivers/vfio/pci/vfio_pci_config.c static vfio_msi_config_write() */
 export async function vfio_msi_config_write(
   this: Kernel,
   vdev: vfio_pci_core_device,
@@ -1360,7 +1360,7 @@ export async function vfio_msi_config_write(
   return count;
 }
 
-/** C: drivers/vfio/pci/vfio_pci_config.c init_pci_cap_msi_perm() */
+/** C: drivers/vfio/pci/vfio_pci_config.c static init_pci_cap_msi_perm() */
 export function init_pci_cap_msi_perm(this: Kernel, perm: perm_bits, len: int, flags: u16): int {
   if (this.alloc_perm_bits(perm, len)) return -ENOMEM;
 
@@ -1389,7 +1389,7 @@ export function init_pci_cap_msi_perm(this: Kernel, perm: perm_bits, len: int, f
   return 0;
 }
 
-/** C: drivers/vfio/pci/vfio_pci_config.c vfio_msi_cap_len() */
+/** C: drivers/vfio/pci/vfio_pci_config.c static vfio_msi_cap_len() */
 export async function vfio_msi_cap_len(this: Kernel, vdev: vfio_pci_core_device, pos: u8): Promise<int> {
   const pdev = vdev.pdev;
   const flags: Ref<u16> = ref(0);
@@ -1415,7 +1415,7 @@ export async function vfio_msi_cap_len(this: Kernel, vdev: vfio_pci_core_device,
   return len;
 }
 
-/** C: drivers/vfio/pci/vfio_pci_config.c vfio_vc_cap_len() */
+/** C: drivers/vfio/pci/vfio_pci_config.c static vfio_vc_cap_len() */
 export async function vfio_vc_cap_len(this: Kernel, vdev: vfio_pci_core_device, pos: u16): Promise<int> {
   const pdev = vdev.pdev;
   const tmp: Ref<u32> = ref(0);
@@ -1445,7 +1445,7 @@ export async function vfio_vc_cap_len(this: Kernel, vdev: vfio_pci_core_device, 
   return len;
 }
 
-/** C: drivers/vfio/pci/vfio_pci_config.c vfio_cap_len() */
+/** C: drivers/vfio/pci/vfio_pci_config.c static vfio_cap_len() */
 export async function vfio_cap_len(this: Kernel, vdev: vfio_pci_core_device, cap: u8, pos: u8): Promise<int> {
   const pdev = vdev.pdev;
   const dword: Ref<u32> = ref(0);
@@ -1508,7 +1508,7 @@ export async function vfio_cap_len(this: Kernel, vdev: vfio_pci_core_device, cap
   return 0;
 }
 
-/** C: drivers/vfio/pci/vfio_pci_config.c vfio_ext_cap_len() */
+/** C: drivers/vfio/pci/vfio_pci_config.c static vfio_ext_cap_len() */
 export async function vfio_ext_cap_len(
   this: Kernel,
   vdev: vfio_pci_core_device,
@@ -1574,7 +1574,7 @@ export async function vfio_ext_cap_len(
   return 0;
 }
 
-/** C: drivers/vfio/pci/vfio_pci_config.c vfio_update_pm_vconfig_bytes() */
+/** C: drivers/vfio/pci/vfio_pci_config.c static vfio_update_pm_vconfig_bytes() */
 export function vfio_update_pm_vconfig_bytes(this: Kernel, vdev: vfio_pci_core_device, offset: int): void {
   const pmc = le16_at(vdev.vconfig, offset + PCI_PM_PMC);
   const ctrl = le16_at(vdev.vconfig, offset + PCI_PM_CTRL);
@@ -1584,7 +1584,7 @@ export function vfio_update_pm_vconfig_bytes(this: Kernel, vdev: vfio_pci_core_d
   ctrl.v &= ~cpu_to_le16(PCI_PM_CTRL_PME_ENABLE | PCI_PM_CTRL_PME_STATUS);
 }
 
-/** C: drivers/vfio/pci/vfio_pci_config.c vfio_fill_vconfig_bytes() */
+/** C: drivers/vfio/pci/vfio_pci_config.c static vfio_fill_vconfig_bytes() */
 export async function vfio_fill_vconfig_bytes(
   this: Kernel,
   vdev: vfio_pci_core_device,
@@ -1628,7 +1628,7 @@ export async function vfio_fill_vconfig_bytes(
   return ret;
 }
 
-/** C: drivers/vfio/pci/vfio_pci_config.c vfio_cap_init() */
+/** C: drivers/vfio/pci/vfio_pci_config.c static vfio_cap_init() */
 export async function vfio_cap_init(this: Kernel, vdev: vfio_pci_core_device): Promise<int> {
   const pdev = vdev.pdev;
   const map = vdev.pci_config_map;
@@ -1710,7 +1710,7 @@ export async function vfio_cap_init(this: Kernel, vdev: vfio_pci_core_device): P
   return 0;
 }
 
-/** C: drivers/vfio/pci/vfio_pci_config.c vfio_ecap_init() */
+/** C: drivers/vfio/pci/vfio_pci_config.c static vfio_ecap_init() */
 export async function vfio_ecap_init(this: Kernel, vdev: vfio_pci_core_device): Promise<int> {
   const pdev = vdev.pdev;
   const map = vdev.pci_config_map;
@@ -1869,7 +1869,7 @@ export function vfio_config_free(this: Kernel, vdev: vfio_pci_core_device): void
   }
 }
 
-/** C: drivers/vfio/pci/vfio_pci_config.c vfio_pci_cap_remaining_dword() */
+/** C: drivers/vfio/pci/vfio_pci_config.c static vfio_pci_cap_remaining_dword() */
 export function vfio_pci_cap_remaining_dword(this: Kernel, vdev: vfio_pci_core_device, pos: number): int {
   const cap: u8 = vdev.pci_config_map[pos];
   let i: int;
@@ -1879,7 +1879,7 @@ export function vfio_pci_cap_remaining_dword(this: Kernel, vdev: vfio_pci_core_d
   return i;
 }
 
-/** C: drivers/vfio/pci/vfio_pci_config.c vfio_config_do_rw() */
+/** C: drivers/vfio/pci/vfio_pci_config.c static vfio_config_do_rw() */
 export async function vfio_config_do_rw(
   this: Kernel,
   vdev: vfio_pci_core_device,

@@ -312,12 +312,12 @@ export function statics(k: Kernel): Partial<Kernel> {
   };
 }
 
-/** C: drivers/vfio/pci/vfio_pci_core.c vfio_vga_disabled() */
+/** C: drivers/vfio/pci/vfio_pci_core.c static vfio_vga_disabled() */
 export function vfio_vga_disabled(this: Kernel): boolean {
   return this.CONFIG_VFIO_PCI_VGA ? this.disable_vga : true;
 }
 
-/** C: drivers/vfio/pci/vfio_pci_core.c vfio_pci_set_decode() */
+/** C: drivers/vfio/pci/vfio_pci_core.c static vfio_pci_set_decode() */
 export async function vfio_pci_set_decode(this: Kernel, pdev: pci_dev, single_vga: boolean): Promise<u32> {
   let tmp: pci_dev | null = null;
 
@@ -341,7 +341,7 @@ export async function vfio_pci_set_decode(this: Kernel, pdev: pci_dev, single_vg
   return decodes;
 }
 
-/** C: drivers/vfio/pci/vfio_pci_core.c vfio_pci_probe_mmaps() */
+/** C: drivers/vfio/pci/vfio_pci_core.c static vfio_pci_probe_mmaps() */
 export function vfio_pci_probe_mmaps(this: Kernel, vdev: vfio_pci_core_device): void {
   for (let i = 0; i < PCI_STD_NUM_BARS; i++) {
     const bar = i + PCI_STD_RESOURCES;
@@ -384,7 +384,7 @@ export function vfio_pci_probe_mmaps(this: Kernel, vdev: vfio_pci_core_device): 
   }
 }
 
-/** C: drivers/vfio/pci/vfio_pci_core.c vfio_pci_nointx() */
+/** C: drivers/vfio/pci/vfio_pci_core.c static vfio_pci_nointx() */
 export function vfio_pci_nointx(this: Kernel, pdev: pci_dev): boolean {
   // Devices that have DisINTx but do not say in STATUS that they assert INTx: INTx is hidden from the user.
   switch (pdev.vendor) {
@@ -418,7 +418,7 @@ export function vfio_pci_nointx(this: Kernel, pdev: pci_dev): boolean {
   return false;
 }
 
-/** C: drivers/vfio/pci/vfio_pci_core.c vfio_pci_probe_power_state() */
+/** C: drivers/vfio/pci/vfio_pci_core.c static vfio_pci_probe_power_state() */
 export async function vfio_pci_probe_power_state(this: Kernel, vdev: vfio_pci_core_device): Promise<void> {
   const { pdev } = vdev;
   const pmcsr = ref<u16>(0);
@@ -669,7 +669,7 @@ export async function vfio_pci_core_finish_enable(this: Kernel, vdev: vfio_pci_c
   }
 }
 
-/** C: drivers/vfio/pci/vfio_pci_core.c vfio_pci_get_irq_count() */
+/** C: drivers/vfio/pci/vfio_pci_core.c static vfio_pci_get_irq_count() */
 export async function vfio_pci_get_irq_count(
   this: Kernel,
   vdev: vfio_pci_core_device,
@@ -709,13 +709,13 @@ export async function vfio_pci_get_irq_count(
   return 0;
 }
 
-/** C: drivers/vfio/pci/vfio_pci_core.c vfio_pci_count_devs() */
+/** C: drivers/vfio/pci/vfio_pci_core.c static vfio_pci_count_devs() */
 export function vfio_pci_count_devs(this: Kernel, pdev: pci_dev, data: unknown): int {
   (data as Ref<int>).v++;
   return 0;
 }
 
-/** C: drivers/vfio/pci/vfio_pci_core.c vfio_pci_fill_devs() */
+/** C: drivers/vfio/pci/vfio_pci_core.c static vfio_pci_fill_devs() */
 export async function vfio_pci_fill_devs(this: Kernel, pdev: pci_dev, data: unknown): Promise<int> {
   const fill = data as vfio_pci_fill_info;
 
@@ -733,14 +733,14 @@ export async function vfio_pci_fill_devs(this: Kernel, pdev: pci_dev, data: unkn
   return 0;
 }
 
-/** C: drivers/vfio/pci/vfio_pci_core.c vfio_pci_dev_below_slot() */
+/** C: drivers/vfio/pci/vfio_pci_core.c static vfio_pci_dev_below_slot() */
 export function vfio_pci_dev_below_slot(this: Kernel, pdev: pci_dev, slot: pci_slot | null): boolean {
   for (let dev: pci_dev | null = pdev; dev; dev = dev.bus.self)
     if (dev.bus === slot?.bus) return dev.slot === slot;
   return false;
 }
 
-/** C: drivers/vfio/pci/vfio_pci_core.c vfio_pci_walk_wrapper() */
+/** C: drivers/vfio/pci/vfio_pci_core.c static vfio_pci_walk_wrapper() */
 export async function vfio_pci_walk_wrapper(this: Kernel, pdev: pci_dev, data: unknown): Promise<int> {
   const walk = data as vfio_pci_walk_info;
 
@@ -750,7 +750,7 @@ export async function vfio_pci_walk_wrapper(this: Kernel, pdev: pci_dev, data: u
   return walk.ret;
 }
 
-/** C: drivers/vfio/pci/vfio_pci_core.c vfio_pci_for_each_slot_or_bus() */
+/** C: drivers/vfio/pci/vfio_pci_core.c static vfio_pci_for_each_slot_or_bus() */
 export async function vfio_pci_for_each_slot_or_bus(
   this: Kernel,
   pdev: pci_dev,
@@ -765,7 +765,7 @@ export async function vfio_pci_for_each_slot_or_bus(
   return walk.ret;
 }
 
-/** C: drivers/vfio/pci/vfio_pci_core.c msix_mmappable_cap() */
+/** C: drivers/vfio/pci/vfio_pci_core.c static msix_mmappable_cap() */
 export function msix_mmappable_cap(this: Kernel, vdev: vfio_pci_core_device, caps: vfio_info_cap): int {
   const header = new vfio_info_cap_header();
   header.id = VFIO_REGION_INFO_CAP_MSIX_MAPPABLE;
@@ -1216,7 +1216,7 @@ export async function vfio_pci_core_ioctl(
   return -ENOTTY;
 }
 
-/** C: drivers/vfio/pci/vfio_pci_core.c vfio_pci_core_feature_token() */
+/** C: drivers/vfio/pci/vfio_pci_core.c static vfio_pci_core_feature_token() */
 export async function vfio_pci_core_feature_token(
   this: Kernel,
   device: vfio_device,
@@ -1256,7 +1256,7 @@ export async function vfio_pci_core_ioctl_feature(
   }
 }
 
-/** C: drivers/vfio/pci/vfio_pci_core.c vfio_pci_rw() */
+/** C: drivers/vfio/pci/vfio_pci_core.c static vfio_pci_rw() */
 export async function vfio_pci_rw(
   this: Kernel,
   vdev: vfio_pci_core_device,
@@ -1323,7 +1323,7 @@ export async function vfio_pci_core_write(
   return await this.vfio_pci_rw(vdev, buf, count, ppos, true);
 }
 
-/** C: drivers/vfio/pci/vfio_pci_core.c vfio_pci_zap_and_vma_lock() */
+/** C: drivers/vfio/pci/vfio_pci_core.c static vfio_pci_zap_and_vma_lock() */
 export async function vfio_pci_zap_and_vma_lock(
   this: Kernel,
   vdev: vfio_pci_core_device,
@@ -1420,7 +1420,7 @@ export async function vfio_pci_memory_unlock_and_restore(
   await up_write(vdev.memory_lock);
 }
 
-/** C: drivers/vfio/pci/vfio_pci_core.c __vfio_pci_add_vma() */
+/** C: drivers/vfio/pci/vfio_pci_core.c static __vfio_pci_add_vma() */
 export function __vfio_pci_add_vma(this: Kernel, vdev: vfio_pci_core_device, vma: vm_area_struct): int {
   const mmap_vma = kzalloc(vfio_pci_mmap_vma, GFP_KERNEL);
   if (!mmap_vma) return -ENOMEM;
@@ -1431,13 +1431,13 @@ export function __vfio_pci_add_vma(this: Kernel, vdev: vfio_pci_core_device, vma
   return 0;
 }
 
-/** C: drivers/vfio/pci/vfio_pci_core.c vfio_pci_mmap_open() */
+/** C: drivers/vfio/pci/vfio_pci_core.c static vfio_pci_mmap_open() */
 export async function vfio_pci_mmap_open(this: Kernel, vma: vm_area_struct): Promise<void> {
   // The copy made by fork faults again, so that vma_list knows of every mapping in use.
   await zap_vma_ptes(vma, vma.vm_start, vma.vm_end - vma.vm_start);
 }
 
-/** C: drivers/vfio/pci/vfio_pci_core.c vfio_pci_mmap_close() */
+/** C: drivers/vfio/pci/vfio_pci_core.c static vfio_pci_mmap_close() */
 export async function vfio_pci_mmap_close(this: Kernel, vma: vm_area_struct): Promise<void> {
   const vdev = vma.vm_private_data as vfio_pci_core_device;
 
@@ -1452,7 +1452,7 @@ export async function vfio_pci_mmap_close(this: Kernel, vma: vm_area_struct): Pr
   await mutex_unlock(vdev.vma_lock);
 }
 
-/** C: drivers/vfio/pci/vfio_pci_core.c vfio_pci_mmap_fault() */
+/** C: drivers/vfio/pci/vfio_pci_core.c static vfio_pci_mmap_fault() */
 export async function vfio_pci_mmap_fault(this: Kernel, vmf: vm_fault): Promise<int> {
   const { vma } = vmf;
   const vdev = vma.vm_private_data as vfio_pci_core_device;
@@ -1564,7 +1564,7 @@ export async function vfio_pci_core_request(this: Kernel, core_vdev: vfio_device
   await mutex_unlock(vdev.igate);
 }
 
-/** C: drivers/vfio/pci/vfio_pci_core.c vfio_pci_validate_vf_token() */
+/** C: drivers/vfio/pci/vfio_pci_core.c static vfio_pci_validate_vf_token() */
 export async function vfio_pci_validate_vf_token(
   this: Kernel,
   vdev: vfio_pci_core_device,
@@ -1669,7 +1669,7 @@ export async function vfio_pci_core_match(this: Kernel, core_vdev: vfio_device, 
   return 1;
 }
 
-/** C: drivers/vfio/pci/vfio_pci_core.c vfio_pci_bus_notifier() */
+/** C: drivers/vfio/pci/vfio_pci_core.c static vfio_pci_bus_notifier() */
 export function vfio_pci_bus_notifier(this: Kernel, nb: notifier_block, action: number, data: unknown): int {
   const vdev = container_of<vfio_pci_core_device>(nb);
   const dev = data as device;
@@ -1692,7 +1692,7 @@ export function vfio_pci_bus_notifier(this: Kernel, nb: notifier_block, action: 
   return 0;
 }
 
-/** C: drivers/vfio/pci/vfio_pci_core.c vfio_pci_vf_init() */
+/** C: drivers/vfio/pci/vfio_pci_core.c static vfio_pci_vf_init() */
 export async function vfio_pci_vf_init(this: Kernel, vdev: vfio_pci_core_device): Promise<int> {
   const { pdev } = vdev;
 
@@ -1728,7 +1728,7 @@ export async function vfio_pci_vf_init(this: Kernel, vdev: vfio_pci_core_device)
   return 0;
 }
 
-/** C: drivers/vfio/pci/vfio_pci_core.c vfio_pci_vf_uninit() */
+/** C: drivers/vfio/pci/vfio_pci_core.c static vfio_pci_vf_uninit() */
 export async function vfio_pci_vf_uninit(this: Kernel, vdev: vfio_pci_core_device): Promise<void> {
   if (!vdev.vf_token) return;
 
@@ -1738,7 +1738,7 @@ export async function vfio_pci_vf_uninit(this: Kernel, vdev: vfio_pci_core_devic
   kfree(vdev.vf_token);
 }
 
-/** C: drivers/vfio/pci/vfio_pci_core.c vfio_pci_vga_init() */
+/** C: drivers/vfio/pci/vfio_pci_core.c static vfio_pci_vga_init() */
 export async function vfio_pci_vga_init(this: Kernel, vdev: vfio_pci_core_device): Promise<int> {
   const { pdev } = vdev;
 
@@ -1750,7 +1750,7 @@ export async function vfio_pci_vga_init(this: Kernel, vdev: vfio_pci_core_device
   return 0;
 }
 
-/** C: drivers/vfio/pci/vfio_pci_core.c vfio_pci_vga_uninit() */
+/** C: drivers/vfio/pci/vfio_pci_core.c static vfio_pci_vga_uninit() */
 export async function vfio_pci_vga_uninit(this: Kernel, vdev: vfio_pci_core_device): Promise<void> {
   const { pdev } = vdev;
 
@@ -1931,7 +1931,7 @@ export async function vfio_pci_core_sriov_configure(
   return ret;
 }
 
-/** C: drivers/vfio/pci/vfio_pci_core.c vfio_dev_in_groups() */
+/** C: drivers/vfio/pci/vfio_pci_core.c static vfio_dev_in_groups() */
 export function vfio_dev_in_groups(
   this: Kernel,
   vdev: vfio_pci_core_device,
@@ -1942,7 +1942,7 @@ export function vfio_dev_in_groups(
   return false;
 }
 
-/** C: drivers/vfio/pci/vfio_pci_core.c vfio_pci_is_device_in_set() */
+/** C: drivers/vfio/pci/vfio_pci_core.c static vfio_pci_is_device_in_set() */
 export function vfio_pci_is_device_in_set(this: Kernel, pdev: pci_dev, data: unknown): int {
   const dev_set = data as vfio_device_set;
 
@@ -1950,7 +1950,7 @@ export function vfio_pci_is_device_in_set(this: Kernel, pdev: pci_dev, data: unk
   return -EBUSY;
 }
 
-/** C: drivers/vfio/pci/vfio_pci_core.c vfio_pci_dev_set_resettable() */
+/** C: drivers/vfio/pci/vfio_pci_core.c static vfio_pci_dev_set_resettable() */
 export async function vfio_pci_dev_set_resettable(
   this: Kernel,
   dev_set: vfio_device_set,
@@ -1976,7 +1976,7 @@ export async function vfio_pci_dev_set_resettable(
   return pdev;
 }
 
-/** C: drivers/vfio/pci/vfio_pci_core.c vfio_pci_dev_set_pm_runtime_get() */
+/** C: drivers/vfio/pci/vfio_pci_core.c static vfio_pci_dev_set_pm_runtime_get() */
 export async function vfio_pci_dev_set_pm_runtime_get(this: Kernel, dev_set: vfio_device_set): Promise<int> {
   for (const core of list_for_each_entry(dev_set.device_list)) {
     const cur = container_of<vfio_pci_core_device>(core);
@@ -1992,7 +1992,7 @@ export async function vfio_pci_dev_set_pm_runtime_get(this: Kernel, dev_set: vfi
   return 0;
 }
 
-/** C: drivers/vfio/pci/vfio_pci_core.c vfio_pci_dev_set_hot_reset() */
+/** C: drivers/vfio/pci/vfio_pci_core.c static vfio_pci_dev_set_hot_reset() */
 export async function vfio_pci_dev_set_hot_reset(
   this: Kernel,
   dev_set: vfio_device_set,
@@ -2059,7 +2059,7 @@ export async function vfio_pci_dev_set_hot_reset(
   return ret;
 }
 
-/** C: drivers/vfio/pci/vfio_pci_core.c vfio_pci_dev_set_needs_reset() */
+/** C: drivers/vfio/pci/vfio_pci_core.c static vfio_pci_dev_set_needs_reset() */
 export function vfio_pci_dev_set_needs_reset(this: Kernel, dev_set: vfio_device_set): boolean {
   let needs_reset = false;
 
@@ -2072,7 +2072,7 @@ export function vfio_pci_dev_set_needs_reset(this: Kernel, dev_set: vfio_device_
   return needs_reset;
 }
 
-/** C: drivers/vfio/pci/vfio_pci_core.c vfio_pci_dev_set_try_reset() */
+/** C: drivers/vfio/pci/vfio_pci_core.c static vfio_pci_dev_set_try_reset() */
 export async function vfio_pci_dev_set_try_reset(this: Kernel, dev_set: vfio_device_set): Promise<void> {
   let reset_done = false;
 
@@ -2106,12 +2106,12 @@ export function vfio_pci_core_set_params(
   this.disable_idle_d3 = is_disable_idle_d3;
 }
 
-/** C: drivers/vfio/pci/vfio_pci_core.c vfio_pci_core_cleanup() */
+/** C: drivers/vfio/pci/vfio_pci_core.c static vfio_pci_core_cleanup() */
 export function vfio_pci_core_cleanup(this: Kernel): void {
   this.vfio_pci_uninit_perm_bits();
 }
 
-/** C: drivers/vfio/pci/vfio_pci_core.c vfio_pci_core_init() */
+/** C: drivers/vfio/pci/vfio_pci_core.c static vfio_pci_core_init() */
 export function vfio_pci_core_init(this: Kernel): int {
   // permission tables of config space, shared by all devices
   return this.vfio_pci_init_perm_bits();

@@ -64,7 +64,7 @@ import {
   VFIO_PCI_OFFSET_TO_POS,
 } from '@vfio-lab/headers';
 
-/** C: drivers/vfio/pci/vfio_pci_rdwr.c VFIO_IOWRITE(8) */
+/** C: drivers/vfio/pci/vfio_pci_rdwr.c static VFIO_IOWRITE(8) */
 export async function vfio_pci_iowrite8(
   this: Kernel,
   vdev: vfio_pci_core_device,
@@ -87,7 +87,7 @@ export async function vfio_pci_iowrite8(
   return 0;
 }
 
-/** C: drivers/vfio/pci/vfio_pci_rdwr.c VFIO_IOWRITE(16) */
+/** C: drivers/vfio/pci/vfio_pci_rdwr.c static VFIO_IOWRITE(16) */
 export async function vfio_pci_iowrite16(
   this: Kernel,
   vdev: vfio_pci_core_device,
@@ -110,7 +110,7 @@ export async function vfio_pci_iowrite16(
   return 0;
 }
 
-/** C: drivers/vfio/pci/vfio_pci_rdwr.c VFIO_IOWRITE(32) */
+/** C: drivers/vfio/pci/vfio_pci_rdwr.c static VFIO_IOWRITE(32) */
 export async function vfio_pci_iowrite32(
   this: Kernel,
   vdev: vfio_pci_core_device,
@@ -133,7 +133,7 @@ export async function vfio_pci_iowrite32(
   return 0;
 }
 
-/** C: drivers/vfio/pci/vfio_pci_rdwr.c VFIO_IOWRITE(64) */
+/** C: drivers/vfio/pci/vfio_pci_rdwr.c static VFIO_IOWRITE(64) */
 export async function vfio_pci_iowrite64(
   this: Kernel,
   vdev: vfio_pci_core_device,
@@ -156,7 +156,7 @@ export async function vfio_pci_iowrite64(
   return 0;
 }
 
-/** C: drivers/vfio/pci/vfio_pci_rdwr.c VFIO_IOREAD(8) */
+/** C: drivers/vfio/pci/vfio_pci_rdwr.c static VFIO_IOREAD(8) */
 export async function vfio_pci_ioread8(
   this: Kernel,
   vdev: vfio_pci_core_device,
@@ -179,7 +179,7 @@ export async function vfio_pci_ioread8(
   return 0;
 }
 
-/** C: drivers/vfio/pci/vfio_pci_rdwr.c VFIO_IOREAD(16) */
+/** C: drivers/vfio/pci/vfio_pci_rdwr.c static VFIO_IOREAD(16) */
 export async function vfio_pci_ioread16(
   this: Kernel,
   vdev: vfio_pci_core_device,
@@ -202,7 +202,7 @@ export async function vfio_pci_ioread16(
   return 0;
 }
 
-/** C: drivers/vfio/pci/vfio_pci_rdwr.c VFIO_IOREAD(32) */
+/** C: drivers/vfio/pci/vfio_pci_rdwr.c static VFIO_IOREAD(32) */
 export async function vfio_pci_ioread32(
   this: Kernel,
   vdev: vfio_pci_core_device,
@@ -225,7 +225,7 @@ export async function vfio_pci_ioread32(
   return 0;
 }
 
-/** C: drivers/vfio/pci/vfio_pci_rdwr.c do_io_rw() */
+/** C: drivers/vfio/pci/vfio_pci_rdwr.c static do_io_rw() */
 export async function do_io_rw(
   this: Kernel,
   vdev: vfio_pci_core_device,
@@ -324,7 +324,7 @@ export async function do_io_rw(
   return done;
 }
 
-/** C: drivers/vfio/pci/vfio_pci_rdwr.c vfio_pci_setup_barmap() */
+/** C: drivers/vfio/pci/vfio_pci_rdwr.c static vfio_pci_setup_barmap() */
 export async function vfio_pci_setup_barmap(
   this: Kernel,
   vdev: vfio_pci_core_device,
@@ -479,7 +479,7 @@ export async function vfio_pci_vga_rw(
   return done;
 }
 
-/** C: drivers/vfio/pci/vfio_pci_rdwr.c vfio_pci_ioeventfd_do_write() */
+/** C: drivers/vfio/pci/vfio_pci_rdwr.c static vfio_pci_ioeventfd_do_write() */
 export async function vfio_pci_ioeventfd_do_write(
   this: Kernel,
   ioeventfd: struct_vfio_pci_ioeventfd,
@@ -504,7 +504,7 @@ export async function vfio_pci_ioeventfd_do_write(
   }
 }
 
-/** C: drivers/vfio/pci/vfio_pci_rdwr.c vfio_pci_ioeventfd_handler() */
+/** C: drivers/vfio/pci/vfio_pci_rdwr.c static vfio_pci_ioeventfd_handler() */
 export async function vfio_pci_ioeventfd_handler(
   this: Kernel,
   opaque: struct_vfio_pci_ioeventfd,
@@ -528,7 +528,7 @@ export async function vfio_pci_ioeventfd_handler(
   return 0;
 }
 
-/** C: drivers/vfio/pci/vfio_pci_rdwr.c vfio_pci_ioeventfd_thread() */
+/** C: drivers/vfio/pci/vfio_pci_rdwr.c static vfio_pci_ioeventfd_thread() */
 export async function vfio_pci_ioeventfd_thread(
   this: Kernel,
   opaque: struct_vfio_pci_ioeventfd,

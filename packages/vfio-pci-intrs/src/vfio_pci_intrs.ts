@@ -69,7 +69,7 @@ import {
   VFIO_PCI_REQ_IRQ_INDEX,
 } from '@vfio-lab/headers';
 
-/** C: drivers/vfio/pci/vfio_pci_intrs.c vfio_send_intx_eventfd() */
+/** C: drivers/vfio/pci/vfio_pci_intrs.c static vfio_send_intx_eventfd() */
 export async function vfio_send_intx_eventfd(this: Kernel, opaque: unknown, unused: unknown): Promise<void> {
   const vdev = opaque as vfio_pci_core_device;
 
@@ -103,7 +103,7 @@ export async function vfio_pci_intx_mask(this: Kernel, vdev: vfio_pci_core_devic
   await spin_unlock_irqrestore(vdev.irqlock, flags);
 }
 
-/** C: drivers/vfio/pci/vfio_pci_intrs.c vfio_pci_intx_unmask_handler() */
+/** C: drivers/vfio/pci/vfio_pci_intrs.c static vfio_pci_intx_unmask_handler() */
 export async function vfio_pci_intx_unmask_handler(
   this: Kernel,
   opaque: unknown,
@@ -140,7 +140,7 @@ export async function vfio_pci_intx_unmask(this: Kernel, vdev: vfio_pci_core_dev
     await this.vfio_send_intx_eventfd(vdev, null);
 }
 
-/** C: drivers/vfio/pci/vfio_pci_intrs.c vfio_intx_handler() */
+/** C: drivers/vfio/pci/vfio_pci_intrs.c static vfio_intx_handler() */
 export async function vfio_intx_handler(this: Kernel, irq: int, dev_id: unknown): Promise<int> {
   const vdev = dev_id as vfio_pci_core_device;
   let ret: int = IRQ_NONE;
@@ -166,7 +166,7 @@ export async function vfio_intx_handler(this: Kernel, irq: int, dev_id: unknown)
   return ret;
 }
 
-/** C: drivers/vfio/pci/vfio_pci_intrs.c vfio_intx_enable() */
+/** C: drivers/vfio/pci/vfio_pci_intrs.c static vfio_intx_enable() */
 export async function vfio_intx_enable(this: Kernel, vdev: vfio_pci_core_device): Promise<int> {
   if (!is_irq_none(vdev)) return -EINVAL;
 
@@ -188,7 +188,7 @@ export async function vfio_intx_enable(this: Kernel, vdev: vfio_pci_core_device)
   return 0;
 }
 
-/** C: drivers/vfio/pci/vfio_pci_intrs.c vfio_intx_set_signal() */
+/** C: drivers/vfio/pci/vfio_pci_intrs.c static vfio_intx_set_signal() */
 export async function vfio_intx_set_signal(this: Kernel, vdev: vfio_pci_core_device, fd: int): Promise<int> {
   const { pdev } = vdev;
   let irqflags = IRQF_SHARED;
@@ -237,7 +237,7 @@ export async function vfio_intx_set_signal(this: Kernel, vdev: vfio_pci_core_dev
   return 0;
 }
 
-/** C: drivers/vfio/pci/vfio_pci_intrs.c vfio_intx_disable() */
+/** C: drivers/vfio/pci/vfio_pci_intrs.c static vfio_intx_disable() */
 export async function vfio_intx_disable(this: Kernel, vdev: vfio_pci_core_device): Promise<void> {
   await this.vfio_virqfd_disable(field_ref(vdev.ctx[0], 'unmask'));
   await this.vfio_virqfd_disable(field_ref(vdev.ctx[0], 'mask'));
@@ -247,7 +247,7 @@ export async function vfio_intx_disable(this: Kernel, vdev: vfio_pci_core_device
   kfree(vdev.ctx);
 }
 
-/** C: drivers/vfio/pci/vfio_pci_intrs.c vfio_msihandler() */
+/** C: drivers/vfio/pci/vfio_pci_intrs.c static vfio_msihandler() */
 export async function vfio_msihandler(this: Kernel, irq: int, arg: unknown): Promise<int> {
   const trigger = arg as eventfd_ctx;
 
@@ -255,7 +255,7 @@ export async function vfio_msihandler(this: Kernel, irq: int, arg: unknown): Pro
   return IRQ_HANDLED;
 }
 
-/** C: drivers/vfio/pci/vfio_pci_intrs.c vfio_msi_enable() */
+/** C: drivers/vfio/pci/vfio_pci_intrs.c static vfio_msi_enable() */
 export async function vfio_msi_enable(
   this: Kernel,
   vdev: vfio_pci_core_device,
@@ -293,7 +293,7 @@ export async function vfio_msi_enable(
   return 0;
 }
 
-/** C: drivers/vfio/pci/vfio_pci_intrs.c vfio_msi_set_vector_signal() */
+/** C: drivers/vfio/pci/vfio_pci_intrs.c static vfio_msi_set_vector_signal() */
 export async function vfio_msi_set_vector_signal(
   this: Kernel,
   vdev: vfio_pci_core_device,
@@ -363,7 +363,7 @@ export async function vfio_msi_set_vector_signal(
   return 0;
 }
 
-/** C: drivers/vfio/pci/vfio_pci_intrs.c vfio_msi_set_block() */
+/** C: drivers/vfio/pci/vfio_pci_intrs.c static vfio_msi_set_block() */
 export async function vfio_msi_set_block(
   this: Kernel,
   vdev: vfio_pci_core_device,
@@ -390,7 +390,7 @@ export async function vfio_msi_set_block(
   return ret;
 }
 
-/** C: drivers/vfio/pci/vfio_pci_intrs.c vfio_msi_disable() */
+/** C: drivers/vfio/pci/vfio_pci_intrs.c static vfio_msi_disable() */
 export async function vfio_msi_disable(
   this: Kernel,
   vdev: vfio_pci_core_device,
@@ -429,7 +429,7 @@ function s32_array(data: irq_set_data): Int32Array {
   return Int32Array.from({ length: bytes.byteLength >> 2 }, (_, i) => view.getInt32(4 * i, true));
 }
 
-/** C: drivers/vfio/pci/vfio_pci_intrs.c vfio_pci_set_intx_unmask() */
+/** C: drivers/vfio/pci/vfio_pci_intrs.c static vfio_pci_set_intx_unmask() */
 export async function vfio_pci_set_intx_unmask(
   this: Kernel,
   vdev: vfio_pci_core_device,
@@ -464,7 +464,7 @@ export async function vfio_pci_set_intx_unmask(
   return 0;
 }
 
-/** C: drivers/vfio/pci/vfio_pci_intrs.c vfio_pci_set_intx_mask() */
+/** C: drivers/vfio/pci/vfio_pci_intrs.c static vfio_pci_set_intx_mask() */
 export async function vfio_pci_set_intx_mask(
   this: Kernel,
   vdev: vfio_pci_core_device,
@@ -488,7 +488,7 @@ export async function vfio_pci_set_intx_mask(
   return 0;
 }
 
-/** C: drivers/vfio/pci/vfio_pci_intrs.c vfio_pci_set_intx_trigger() */
+/** C: drivers/vfio/pci/vfio_pci_intrs.c static vfio_pci_set_intx_trigger() */
 export async function vfio_pci_set_intx_trigger(
   this: Kernel,
   vdev: vfio_pci_core_device,
@@ -530,7 +530,7 @@ export async function vfio_pci_set_intx_trigger(
   return 0;
 }
 
-/** C: drivers/vfio/pci/vfio_pci_intrs.c vfio_pci_set_msi_trigger() */
+/** C: drivers/vfio/pci/vfio_pci_intrs.c static vfio_pci_set_msi_trigger() */
 export async function vfio_pci_set_msi_trigger(
   this: Kernel,
   vdev: vfio_pci_core_device,
@@ -577,7 +577,7 @@ export async function vfio_pci_set_msi_trigger(
   return 0;
 }
 
-/** C: drivers/vfio/pci/vfio_pci_intrs.c vfio_pci_set_ctx_trigger_single() */
+/** C: drivers/vfio/pci/vfio_pci_intrs.c static vfio_pci_set_ctx_trigger_single() */
 export async function vfio_pci_set_ctx_trigger_single(
   this: Kernel,
   ctx: Ref<eventfd_ctx | null>,
@@ -624,7 +624,7 @@ export async function vfio_pci_set_ctx_trigger_single(
   return -EINVAL;
 }
 
-/** C: drivers/vfio/pci/vfio_pci_intrs.c vfio_pci_set_err_trigger() */
+/** C: drivers/vfio/pci/vfio_pci_intrs.c static vfio_pci_set_err_trigger() */
 export async function vfio_pci_set_err_trigger(
   this: Kernel,
   vdev: vfio_pci_core_device,
@@ -639,7 +639,7 @@ export async function vfio_pci_set_err_trigger(
   return await this.vfio_pci_set_ctx_trigger_single(field_ref(vdev, 'err_trigger'), count, flags, data);
 }
 
-/** C: drivers/vfio/pci/vfio_pci_intrs.c vfio_pci_set_req_trigger() */
+/** C: drivers/vfio/pci/vfio_pci_intrs.c static vfio_pci_set_req_trigger() */
 export async function vfio_pci_set_req_trigger(
   this: Kernel,
   vdev: vfio_pci_core_device,

@@ -105,7 +105,7 @@ export function statics(k: Kernel): Partial<Kernel> {
   };
 }
 
-/** C: drivers/vfio/pci/vfio_pci.c vfio_pci_dev_in_denylist() */
+/** C: drivers/vfio/pci/vfio_pci.c static vfio_pci_dev_in_denylist() */
 export function vfio_pci_dev_in_denylist(this: Kernel, pdev: pci_dev): boolean {
   switch (pdev.vendor) {
     case PCI_VENDOR_ID_INTEL:
@@ -125,7 +125,7 @@ export function vfio_pci_dev_in_denylist(this: Kernel, pdev: pci_dev): boolean {
   return false;
 }
 
-/** C: drivers/vfio/pci/vfio_pci.c vfio_pci_is_denylisted() */
+/** C: drivers/vfio/pci/vfio_pci.c static vfio_pci_is_denylisted() */
 export function vfio_pci_is_denylisted(this: Kernel, pdev: pci_dev): boolean {
   if (!this.vfio_pci_dev_in_denylist(pdev)) return false;
 
@@ -145,7 +145,7 @@ export function vfio_pci_is_denylisted(this: Kernel, pdev: pci_dev): boolean {
   return true;
 }
 
-/** C: drivers/vfio/pci/vfio_pci.c vfio_pci_open_device() */
+/** C: drivers/vfio/pci/vfio_pci.c static vfio_pci_open_device() */
 export async function vfio_pci_open_device(this: Kernel, core_vdev: vfio_device): Promise<int> {
   const vdev = container_of<vfio_pci_core_device>(core_vdev);
   const pdev = vdev.pdev;
@@ -168,7 +168,7 @@ export async function vfio_pci_open_device(this: Kernel, core_vdev: vfio_device)
   return 0;
 }
 
-/** C: drivers/vfio/pci/vfio_pci.c vfio_pci_probe() */
+/** C: drivers/vfio/pci/vfio_pci.c static vfio_pci_probe() */
 export async function vfio_pci_probe(this: Kernel, pdev: pci_dev, id: pci_device_id): Promise<int> {
   let ret: int;
 
@@ -189,7 +189,7 @@ export async function vfio_pci_probe(this: Kernel, pdev: pci_dev, id: pci_device
   return ret;
 }
 
-/** C: drivers/vfio/pci/vfio_pci.c vfio_pci_remove() */
+/** C: drivers/vfio/pci/vfio_pci.c static vfio_pci_remove() */
 export async function vfio_pci_remove(this: Kernel, pdev: pci_dev): Promise<void> {
   const vdev = dev_get_drvdata<vfio_pci_core_device>(pdev.dev);
 
@@ -198,7 +198,7 @@ export async function vfio_pci_remove(this: Kernel, pdev: pci_dev): Promise<void
   kfree(vdev);
 }
 
-/** C: drivers/vfio/pci/vfio_pci.c vfio_pci_sriov_configure() */
+/** C: drivers/vfio/pci/vfio_pci.c static vfio_pci_sriov_configure() */
 export async function vfio_pci_sriov_configure(this: Kernel, pdev: pci_dev, nr_virtfn: int): Promise<int> {
   const vdev = dev_get_drvdata<vfio_pci_core_device>(pdev.dev);
 
@@ -207,7 +207,7 @@ export async function vfio_pci_sriov_configure(this: Kernel, pdev: pci_dev, nr_v
   return await this.vfio_pci_core_sriov_configure(vdev, nr_virtfn);
 }
 
-/** C: drivers/vfio/pci/vfio_pci.c vfio_pci_fill_ids() */
+/** C: drivers/vfio/pci/vfio_pci.c static vfio_pci_fill_ids() */
 export async function vfio_pci_fill_ids(this: Kernel): Promise<void> {
   let id: string | null;
   let rc: int;
@@ -251,7 +251,7 @@ export async function vfio_pci_fill_ids(this: Kernel): Promise<void> {
   }
 }
 
-/** C: drivers/vfio/pci/vfio_pci.c vfio_pci_init() */
+/** C: drivers/vfio/pci/vfio_pci.c static vfio_pci_init() */
 export async function vfio_pci_init(this: Kernel): Promise<int> {
   const { nointxmask, disable_vga, disable_idle_d3, disable_denylist } = this.vfio_pci_parameters;
   let is_disable_vga = true;
@@ -271,7 +271,7 @@ export async function vfio_pci_init(this: Kernel): Promise<int> {
   return 0;
 }
 
-/** C: drivers/vfio/pci/vfio_pci.c vfio_pci_cleanup() */
+/** C: drivers/vfio/pci/vfio_pci.c static vfio_pci_cleanup() */
 export async function vfio_pci_cleanup(this: Kernel): Promise<void> {
   await pci_unregister_driver(this.vfio_pci_driver);
 }

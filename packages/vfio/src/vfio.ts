@@ -330,7 +330,7 @@ export async function vfio_assign_device_set(
   return 0;
 }
 
-/** C: drivers/vfio/vfio.c vfio_release_device_set() */
+/** C: drivers/vfio/vfio.c static vfio_release_device_set() */
 export async function vfio_release_device_set(this: Kernel, device: vfio_device): Promise<void> {
   const dev_set = device.dev_set;
 
@@ -349,7 +349,7 @@ export async function vfio_release_device_set(this: Kernel, device: vfio_device)
   await xa_unlock(this.vfio_device_set_xa);
 }
 
-/** C: drivers/vfio/vfio.c vfio_noiommu_open() */
+/** C: drivers/vfio/vfio.c static vfio_noiommu_open() */
 export function vfio_noiommu_open(this: Kernel, arg: number): err_ptr | null {
   if (arg !== VFIO_NOIOMMU_IOMMU) return ERR_PTR(-EINVAL);
   if (!capable(CAP_SYS_RAWIO)) return ERR_PTR(-EPERM);
@@ -357,17 +357,17 @@ export function vfio_noiommu_open(this: Kernel, arg: number): err_ptr | null {
   return null;
 }
 
-/** C: drivers/vfio/vfio.c vfio_noiommu_release() */
+/** C: drivers/vfio/vfio.c static vfio_noiommu_release() */
 export function vfio_noiommu_release(this: Kernel, iommu_data: unknown): void {}
 
-/** C: drivers/vfio/vfio.c vfio_noiommu_ioctl() */
+/** C: drivers/vfio/vfio.c static vfio_noiommu_ioctl() */
 export function vfio_noiommu_ioctl(this: Kernel, iommu_data: unknown, cmd: u32, arg: number): number {
   if (cmd === VFIO_CHECK_EXTENSION) return this.noiommu && arg === VFIO_NOIOMMU_IOMMU ? 1 : 0;
 
   return -ENOTTY;
 }
 
-/** C: drivers/vfio/vfio.c vfio_noiommu_attach_group() */
+/** C: drivers/vfio/vfio.c static vfio_noiommu_attach_group() */
 export function vfio_noiommu_attach_group(
   this: Kernel,
   iommu_data: unknown,
@@ -377,14 +377,14 @@ export function vfio_noiommu_attach_group(
   return 0;
 }
 
-/** C: drivers/vfio/vfio.c vfio_noiommu_detach_group() */
+/** C: drivers/vfio/vfio.c static vfio_noiommu_detach_group() */
 export function vfio_noiommu_detach_group(
   this: Kernel,
   iommu_data: unknown,
   iommu_group: iommu_group,
 ): void {}
 
-/** C: drivers/vfio/vfio.c vfio_iommu_driver_allowed() */
+/** C: drivers/vfio/vfio.c static vfio_iommu_driver_allowed() */
 export function vfio_iommu_driver_allowed(
   this: Kernel,
   container: vfio_container,
@@ -432,24 +432,24 @@ export async function vfio_unregister_iommu_driver(this: Kernel, ops: vfio_iommu
   await mutex_unlock(this.vfio.iommu_drivers_lock);
 }
 
-/** C: drivers/vfio/vfio.c vfio_container_get() */
+/** C: drivers/vfio/vfio.c static vfio_container_get() */
 export async function vfio_container_get(this: Kernel, container: vfio_container): Promise<void> {
   await kref_get(container.kref);
 }
 
-/** C: drivers/vfio/vfio.c vfio_container_release() */
+/** C: drivers/vfio/vfio.c static vfio_container_release() */
 export function vfio_container_release(this: Kernel, kref: kref): void {
   const container = container_of<vfio_container>(kref);
 
   kfree(container);
 }
 
-/** C: drivers/vfio/vfio.c vfio_container_put() */
+/** C: drivers/vfio/vfio.c static vfio_container_put() */
 export async function vfio_container_put(this: Kernel, container: vfio_container): Promise<void> {
   await kref_put(container.kref, (kref) => this.vfio_container_release(kref));
 }
 
-/** C: drivers/vfio/vfio.c __vfio_group_get_from_iommu() */
+/** C: drivers/vfio/vfio.c static __vfio_group_get_from_iommu() */
 export async function __vfio_group_get_from_iommu(
   this: Kernel,
   iommu_group: iommu_group,
@@ -463,7 +463,7 @@ export async function __vfio_group_get_from_iommu(
   return null;
 }
 
-/** C: drivers/vfio/vfio.c vfio_group_get_from_iommu() */
+/** C: drivers/vfio/vfio.c static vfio_group_get_from_iommu() */
 export async function vfio_group_get_from_iommu(
   this: Kernel,
   iommu_group: iommu_group,
@@ -474,7 +474,7 @@ export async function vfio_group_get_from_iommu(
   return group;
 }
 
-/** C: drivers/vfio/vfio.c vfio_group_release() */
+/** C: drivers/vfio/vfio.c static vfio_group_release() */
 export async function vfio_group_release(this: Kernel, dev: device): Promise<void> {
   const group = container_of<vfio_group>(dev);
 
@@ -484,7 +484,7 @@ export async function vfio_group_release(this: Kernel, dev: device): Promise<voi
   kfree(group);
 }
 
-/** C: drivers/vfio/vfio.c vfio_group_alloc() */
+/** C: drivers/vfio/vfio.c static vfio_group_alloc() */
 export async function vfio_group_alloc(
   this: Kernel,
   iommu_group: iommu_group,
@@ -519,7 +519,7 @@ export async function vfio_group_alloc(
   return group;
 }
 
-/** C: drivers/vfio/vfio.c vfio_create_group() */
+/** C: drivers/vfio/vfio.c static vfio_create_group() */
 export async function vfio_create_group(
   this: Kernel,
   iommu_group: iommu_group,
@@ -565,7 +565,7 @@ export async function vfio_create_group(
   return ret;
 }
 
-/** C: drivers/vfio/vfio.c vfio_group_put() */
+/** C: drivers/vfio/vfio.c static vfio_group_put() */
 export async function vfio_group_put(this: Kernel, group: vfio_group): Promise<void> {
   if (!(await refcount_dec_and_mutex_lock(group.users, this.vfio.group_lock))) return;
 
@@ -581,22 +581,22 @@ export async function vfio_group_put(this: Kernel, group: vfio_group): Promise<v
   await put_device(group.dev);
 }
 
-/** C: drivers/vfio/vfio.c vfio_group_get() */
+/** C: drivers/vfio/vfio.c static vfio_group_get() */
 export async function vfio_group_get(this: Kernel, group: vfio_group): Promise<void> {
   await refcount_inc(group.users);
 }
 
-/** C: drivers/vfio/vfio.c vfio_device_put() */
+/** C: drivers/vfio/vfio.c static vfio_device_put() */
 export async function vfio_device_put(this: Kernel, device: vfio_device): Promise<void> {
   if (await refcount_dec_and_test(device.refcount)) await complete(device.comp);
 }
 
-/** C: drivers/vfio/vfio.c vfio_device_try_get() */
+/** C: drivers/vfio/vfio.c static vfio_device_try_get() */
 export async function vfio_device_try_get(this: Kernel, device: vfio_device): Promise<boolean> {
   return await refcount_inc_not_zero(device.refcount);
 }
 
-/** C: drivers/vfio/vfio.c vfio_group_get_device() */
+/** C: drivers/vfio/vfio.c static vfio_group_get_device() */
 export async function vfio_group_get_device(
   this: Kernel,
   group: vfio_group,
@@ -630,7 +630,7 @@ export async function vfio_uninit_group_dev(this: Kernel, device: vfio_device): 
   await this.vfio_release_device_set(device);
 }
 
-/** C: drivers/vfio/vfio.c vfio_noiommu_group_alloc() */
+/** C: drivers/vfio/vfio.c static vfio_noiommu_group_alloc() */
 export async function vfio_noiommu_group_alloc(
   this: Kernel,
   dev: device,
@@ -661,7 +661,7 @@ export async function vfio_noiommu_group_alloc(
   return ERR_PTR(ret);
 }
 
-/** C: drivers/vfio/vfio.c vfio_group_find_or_alloc() */
+/** C: drivers/vfio/vfio.c static vfio_group_find_or_alloc() */
 export async function vfio_group_find_or_alloc(this: Kernel, dev: device): Promise<vfio_group | err_ptr> {
   let group: vfio_group | err_ptr | null;
 
@@ -685,7 +685,7 @@ export async function vfio_group_find_or_alloc(this: Kernel, dev: device): Promi
   return group;
 }
 
-/** C: drivers/vfio/vfio.c __vfio_register_dev() */
+/** C: drivers/vfio/vfio.c static __vfio_register_dev() */
 export async function __vfio_register_dev(
   this: Kernel,
   device: vfio_device,
@@ -735,7 +735,7 @@ export async function vfio_register_emulated_iommu_dev(this: Kernel, device: vfi
   );
 }
 
-/** C: drivers/vfio/vfio.c vfio_device_get_from_name() */
+/** C: drivers/vfio/vfio.c static vfio_device_get_from_name() */
 export async function vfio_device_get_from_name(
   this: Kernel,
   group: vfio_group,
@@ -805,7 +805,7 @@ export async function vfio_unregister_group_dev(this: Kernel, device: vfio_devic
   await this.vfio_group_put(group);
 }
 
-/** C: drivers/vfio/vfio.c vfio_ioctl_check_extension() */
+/** C: drivers/vfio/vfio.c static vfio_ioctl_check_extension() */
 export async function vfio_ioctl_check_extension(
   this: Kernel,
   container: vfio_container,
@@ -841,7 +841,7 @@ export async function vfio_ioctl_check_extension(
   return ret;
 }
 
-/** C: drivers/vfio/vfio.c __vfio_container_attach_groups() */
+/** C: drivers/vfio/vfio.c static __vfio_container_attach_groups() */
 export async function __vfio_container_attach_groups(
   this: Kernel,
   container: vfio_container,
@@ -869,7 +869,7 @@ export async function __vfio_container_attach_groups(
   return ret;
 }
 
-/** C: drivers/vfio/vfio.c vfio_ioctl_set_iommu() */
+/** C: drivers/vfio/vfio.c static vfio_ioctl_set_iommu() */
 export async function vfio_ioctl_set_iommu(
   this: Kernel,
   container: vfio_container,
@@ -921,7 +921,7 @@ export async function vfio_ioctl_set_iommu(
   return ret;
 }
 
-/** C: drivers/vfio/vfio.c vfio_fops_unl_ioctl() */
+/** C: drivers/vfio/vfio.c static vfio_fops_unl_ioctl() */
 export async function vfio_fops_unl_ioctl(
   this: Kernel,
   filep: file,
@@ -956,7 +956,7 @@ export async function vfio_fops_unl_ioctl(
   return ret;
 }
 
-/** C: drivers/vfio/vfio.c vfio_fops_open() */
+/** C: drivers/vfio/vfio.c static vfio_fops_open() */
 export function vfio_fops_open(this: Kernel, inode: inode, filep: file): int {
   const container = kzalloc(vfio_container, GFP_KERNEL);
   if (!container) return -ENOMEM;
@@ -970,7 +970,7 @@ export function vfio_fops_open(this: Kernel, inode: inode, filep: file): int {
   return 0;
 }
 
-/** C: drivers/vfio/vfio.c vfio_fops_release() */
+/** C: drivers/vfio/vfio.c static vfio_fops_release() */
 export async function vfio_fops_release(this: Kernel, inode: inode, filep: file): Promise<int> {
   const container = filep.private_data as vfio_container;
   const driver = container.iommu_driver;
@@ -984,7 +984,7 @@ export async function vfio_fops_release(this: Kernel, inode: inode, filep: file)
   return 0;
 }
 
-/** C: drivers/vfio/vfio.c __vfio_group_unset_container() */
+/** C: drivers/vfio/vfio.c static __vfio_group_unset_container() */
 export async function __vfio_group_unset_container(this: Kernel, group: vfio_group): Promise<void> {
   const container = group.container as vfio_container;
 
@@ -1014,7 +1014,7 @@ export async function __vfio_group_unset_container(this: Kernel, group: vfio_gro
   await this.vfio_container_put(container);
 }
 
-/** C: drivers/vfio/vfio.c vfio_group_unset_container() */
+/** C: drivers/vfio/vfio.c static vfio_group_unset_container() */
 export async function vfio_group_unset_container(this: Kernel, group: vfio_group): Promise<int> {
   lockdep_assert_held_write(group.group_rwsem);
 
@@ -1024,7 +1024,7 @@ export async function vfio_group_unset_container(this: Kernel, group: vfio_group
   return 0;
 }
 
-/** C: drivers/vfio/vfio.c vfio_group_set_container() */
+/** C: drivers/vfio/vfio.c static vfio_group_set_container() */
 export async function vfio_group_set_container(
   this: Kernel,
   group: vfio_group,
@@ -1085,12 +1085,12 @@ export async function vfio_group_set_container(
   return ret;
 }
 
-/** C: drivers/vfio/vfio.c vfio_assert_device_open() */
+/** C: drivers/vfio/vfio.c static vfio_assert_device_open() */
 export async function vfio_assert_device_open(this: Kernel, device: vfio_device): Promise<boolean> {
   return !WARN_ON_ONCE(!(await READ_ONCE(device, 'open_count')));
 }
 
-/** C: drivers/vfio/vfio.c vfio_device_assign_container() */
+/** C: drivers/vfio/vfio.c static vfio_device_assign_container() */
 export async function vfio_device_assign_container(this: Kernel, device: vfio_device): Promise<int> {
   const group = device.group;
 
@@ -1105,7 +1105,7 @@ export async function vfio_device_assign_container(this: Kernel, device: vfio_de
   return 0;
 }
 
-/** C: drivers/vfio/vfio.c vfio_device_unassign_container() */
+/** C: drivers/vfio/vfio.c static vfio_device_unassign_container() */
 export async function vfio_device_unassign_container(this: Kernel, device: vfio_device): Promise<void> {
   await down_write(device.group.group_rwsem);
   WARN_ON(device.group.container_users <= 1);
@@ -1114,7 +1114,7 @@ export async function vfio_device_unassign_container(this: Kernel, device: vfio_
   await up_write(device.group.group_rwsem);
 }
 
-/** C: drivers/vfio/vfio.c vfio_device_open() */
+/** C: drivers/vfio/vfio.c static vfio_device_open() */
 export async function vfio_device_open(this: Kernel, device: vfio_device): Promise<file | err_ptr> {
   const owner = device.dev.driver?.owner ?? null;
   let ret: int;
@@ -1178,7 +1178,7 @@ export async function vfio_device_open(this: Kernel, device: vfio_device): Promi
   return ERR_PTR(ret);
 }
 
-/** C: drivers/vfio/vfio.c vfio_group_get_device_fd() */
+/** C: drivers/vfio/vfio.c static vfio_group_get_device_fd() */
 export async function vfio_group_get_device_fd(this: Kernel, group: vfio_group, buf: string): Promise<int> {
   let ret: int;
 
@@ -1208,7 +1208,7 @@ export async function vfio_group_get_device_fd(this: Kernel, group: vfio_group, 
   return ret;
 }
 
-/** C: drivers/vfio/vfio.c vfio_group_fops_unl_ioctl() */
+/** C: drivers/vfio/vfio.c static vfio_group_fops_unl_ioctl() */
 export async function vfio_group_fops_unl_ioctl(
   this: Kernel,
   filep: file,
@@ -1271,7 +1271,7 @@ export async function vfio_group_fops_unl_ioctl(
   return ret;
 }
 
-/** C: drivers/vfio/vfio.c vfio_group_fops_open() */
+/** C: drivers/vfio/vfio.c static vfio_group_fops_open() */
 export async function vfio_group_fops_open(this: Kernel, inode: inode, filep: file): Promise<int> {
   const group = container_of<vfio_group>(inode.i_cdev);
   let ret: int;
@@ -1308,7 +1308,7 @@ export async function vfio_group_fops_open(this: Kernel, inode: inode, filep: fi
   return ret;
 }
 
-/** C: drivers/vfio/vfio.c vfio_group_fops_release() */
+/** C: drivers/vfio/vfio.c static vfio_group_fops_release() */
 export async function vfio_group_fops_release(this: Kernel, inode: inode, filep: file): Promise<int> {
   const group = filep.private_data as vfio_group;
 
@@ -1329,7 +1329,7 @@ export async function vfio_group_fops_release(this: Kernel, inode: inode, filep:
   return 0;
 }
 
-/** C: drivers/vfio/vfio.c vfio_device_fops_release() */
+/** C: drivers/vfio/vfio.c static vfio_device_fops_release() */
 export async function vfio_device_fops_release(this: Kernel, inode: inode, filep: file): Promise<int> {
   const device = filep.private_data as vfio_device;
 
@@ -1406,7 +1406,7 @@ export function vfio_mig_get_next_state(
   return next_fsm.v !== VFIO_DEVICE_STATE_ERROR ? 0 : -EINVAL;
 }
 
-/** C: drivers/vfio/vfio.c vfio_ioct_mig_return_fd() */
+/** C: drivers/vfio/vfio.c static vfio_ioct_mig_return_fd() */
 export async function vfio_ioct_mig_return_fd(
   this: Kernel,
   filp: file,
@@ -1437,7 +1437,7 @@ export async function vfio_ioct_mig_return_fd(
   return ret;
 }
 
-/** C: drivers/vfio/vfio.c vfio_ioctl_device_feature_mig_device_state() */
+/** C: drivers/vfio/vfio.c static vfio_ioctl_device_feature_mig_device_state() */
 export async function vfio_ioctl_device_feature_mig_device_state(
   this: Kernel,
   device: vfio_device,
@@ -1484,7 +1484,7 @@ export async function vfio_ioctl_device_feature_mig_device_state(
   return 0;
 }
 
-/** C: drivers/vfio/vfio.c vfio_ioctl_device_feature_migration() */
+/** C: drivers/vfio/vfio.c static vfio_ioctl_device_feature_migration() */
 export function vfio_ioctl_device_feature_migration(
   this: Kernel,
   device: vfio_device,
@@ -1508,7 +1508,7 @@ export function vfio_ioctl_device_feature_migration(
   return 0;
 }
 
-/** C: drivers/vfio/vfio.c vfio_ioctl_device_feature() */
+/** C: drivers/vfio/vfio.c static vfio_ioctl_device_feature() */
 export async function vfio_ioctl_device_feature(
   this: Kernel,
   device: vfio_device,
@@ -1558,7 +1558,7 @@ export async function vfio_ioctl_device_feature(
   }
 }
 
-/** C: drivers/vfio/vfio.c vfio_device_fops_unl_ioctl() */
+/** C: drivers/vfio/vfio.c static vfio_device_fops_unl_ioctl() */
 export async function vfio_device_fops_unl_ioctl(
   this: Kernel,
   filep: file,
@@ -1576,7 +1576,7 @@ export async function vfio_device_fops_unl_ioctl(
   }
 }
 
-/** C: drivers/vfio/vfio.c vfio_device_fops_read() */
+/** C: drivers/vfio/vfio.c static vfio_device_fops_read() */
 export async function vfio_device_fops_read(
   this: Kernel,
   filep: file,
@@ -1591,7 +1591,7 @@ export async function vfio_device_fops_read(
   return await device.ops.read(device, buf, count, ppos);
 }
 
-/** C: drivers/vfio/vfio.c vfio_device_fops_write() */
+/** C: drivers/vfio/vfio.c static vfio_device_fops_write() */
 export async function vfio_device_fops_write(
   this: Kernel,
   filep: file,
@@ -1606,7 +1606,7 @@ export async function vfio_device_fops_write(
   return await device.ops.write(device, buf, count, ppos);
 }
 
-/** C: drivers/vfio/vfio.c vfio_device_fops_mmap() */
+/** C: drivers/vfio/vfio.c static vfio_device_fops_mmap() */
 export async function vfio_device_fops_mmap(this: Kernel, filep: file, vma: vm_area_struct): Promise<int> {
   const device = filep.private_data as vfio_device;
 
@@ -1850,7 +1850,7 @@ export async function vfio_dma_rw(
   return ret;
 }
 
-/** C: drivers/vfio/vfio.c vfio_register_iommu_notifier() */
+/** C: drivers/vfio/vfio.c static vfio_register_iommu_notifier() */
 export async function vfio_register_iommu_notifier(
   this: Kernel,
   group: vfio_group,
@@ -1870,7 +1870,7 @@ export async function vfio_register_iommu_notifier(
   return ret;
 }
 
-/** C: drivers/vfio/vfio.c vfio_unregister_iommu_notifier() */
+/** C: drivers/vfio/vfio.c static vfio_unregister_iommu_notifier() */
 export async function vfio_unregister_iommu_notifier(
   this: Kernel,
   group: vfio_group,
@@ -1934,12 +1934,12 @@ export async function vfio_unregister_notifier(
   return ret;
 }
 
-/** C: drivers/vfio/vfio.c vfio_devnode() */
+/** C: drivers/vfio/vfio.c static vfio_devnode() */
 export function vfio_devnode(this: Kernel, dev: device, mode: Ref<number> | null): kstring | null {
   return kasprintf(GFP_KERNEL, `vfio/${dev_name(dev)}`);
 }
 
-/** C: drivers/vfio/vfio.c vfio_init() */
+/** C: drivers/vfio/vfio.c static vfio_init() */
 export async function vfio_init(this: Kernel): Promise<int> {
   let ret: int;
 
@@ -1982,7 +1982,7 @@ export async function vfio_init(this: Kernel): Promise<int> {
   return ret;
 }
 
-/** C: drivers/vfio/vfio.c vfio_cleanup() */
+/** C: drivers/vfio/vfio.c static vfio_cleanup() */
 export async function vfio_cleanup(this: Kernel): Promise<void> {
   WARN_ON(!list_empty(this.vfio.group_list));
 

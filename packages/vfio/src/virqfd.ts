@@ -56,7 +56,7 @@ export function statics(k: Kernel): Partial<Kernel> {
   };
 }
 
-/** C: drivers/vfio/virqfd.c vfio_virqfd_init() */
+/** C: drivers/vfio/virqfd.c static vfio_virqfd_init() */
 export function vfio_virqfd_init(this: Kernel): int {
   this.vfio_irqfd_cleanup_wq = create_singlethread_workqueue('vfio-irqfd-cleanup');
   if (!this.vfio_irqfd_cleanup_wq) return -ENOMEM;
@@ -64,17 +64,17 @@ export function vfio_virqfd_init(this: Kernel): int {
   return 0;
 }
 
-/** C: drivers/vfio/virqfd.c vfio_virqfd_exit() */
+/** C: drivers/vfio/virqfd.c static vfio_virqfd_exit() */
 export async function vfio_virqfd_exit(this: Kernel): Promise<void> {
   await destroy_workqueue(this.vfio_irqfd_cleanup_wq as workqueue_struct);
 }
 
-/** C: drivers/vfio/virqfd.c virqfd_deactivate() */
+/** C: drivers/vfio/virqfd.c static virqfd_deactivate() */
 export async function virqfd_deactivate(this: Kernel, virqfd: virqfd): Promise<void> {
   await queue_work(this.vfio_irqfd_cleanup_wq as workqueue_struct, virqfd.shutdown);
 }
 
-/** C: drivers/vfio/virqfd.c virqfd_wakeup() */
+/** C: drivers/vfio/virqfd.c static virqfd_wakeup() */
 export async function virqfd_wakeup(
   this: Kernel,
   wait: wait_queue_entry_t,
@@ -110,7 +110,7 @@ export async function virqfd_wakeup(
   return 0;
 }
 
-/** C: drivers/vfio/virqfd.c virqfd_ptable_queue_proc() */
+/** C: drivers/vfio/virqfd.c static virqfd_ptable_queue_proc() */
 export async function virqfd_ptable_queue_proc(
   this: Kernel,
   file: file,
@@ -121,7 +121,7 @@ export async function virqfd_ptable_queue_proc(
   await add_wait_queue(wqh, virqfd.wait);
 }
 
-/** C: drivers/vfio/virqfd.c virqfd_shutdown() */
+/** C: drivers/vfio/virqfd.c static virqfd_shutdown() */
 export async function virqfd_shutdown(this: Kernel, work: work_struct): Promise<void> {
   const virqfd = container_of<virqfd>(work);
   const cnt = ref(0n);
@@ -133,7 +133,7 @@ export async function virqfd_shutdown(this: Kernel, work: work_struct): Promise<
   kfree(virqfd);
 }
 
-/** C: drivers/vfio/virqfd.c virqfd_inject() */
+/** C: drivers/vfio/virqfd.c static virqfd_inject() */
 export async function virqfd_inject(this: Kernel, work: work_struct): Promise<void> {
   const virqfd = container_of<virqfd>(work);
   if (virqfd.thread) await virqfd.thread(virqfd.opaque, virqfd.data);

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /* How far the calls of a mirrored function are those of the C function. */
 
-import type { CFile } from './inventory.ts';
+import type { CFile, CFunction } from './inventory.ts';
 import type { TsFunction } from './mirrored.ts';
 
 /**
@@ -63,16 +63,23 @@ export interface FunctionResult {
   /** Calls of the C that are not in the mirror, and the other way round. */
   readonly missing: readonly string[];
   readonly extra: readonly string[];
+  /** Calls that both have, at another place in the order. They count as not matched. */
+  readonly moved: readonly string[];
 }
 
 export interface FileResult {
   readonly path: string;
   readonly score: number;
+  /** Definitions in the C, and how many of them have a counterpart. */
+  readonly definitions: number;
+  readonly present: number;
   readonly functions: readonly FunctionResult[];
   /** C functions with no counterpart. */
   readonly absent: readonly string[];
   /** Functions that stand elsewhere in the order than in C. */
   readonly misplaced: readonly string[];
+  /** Functions whose linkage is not that of the C, with what is wrong. */
+  readonly linkage: readonly string[];
 }
 
 /** Indices of a longest common subsequence, as pairs. */
@@ -105,6 +112,14 @@ export function compareCalls(name: string, c: readonly string[], mirror: readonl
   const missing = theirs.filter((call, i) => !inC.has(i) && !OPTIONAL.has(call));
   const extra = ours.filter((call, j) => !inOurs.has(j) && !OPTIONAL.has(call));
   const total = 2 * pairs.length + missing.length + extra.length;
+  const moved: string[] = [];
+  for (const call of [...missing]) {
+    const at = extra.indexOf(call);
+    if (at < 0) continue;
+    moved.push(call);
+    extra.splice(at, 1);
+    missing.splice(missing.indexOf(call), 1);
+  }
   return {
     name,
     score: total === 0 ? 1 : (2 * pairs.length) / total,
@@ -112,42 +127,67 @@ export function compareCalls(name: string, c: readonly string[], mirror: readonl
     total,
     missing,
     extra,
+    moved,
   };
 }
 
+/** What a file is compared against besides its C. */
+export interface Surroundings {
+  /** Every name that C calls or defines anywhere in the inventory. */
+  readonly known: ReadonlySet<string>;
+  /** Names that the other mirrored files call through the image, with the file. */
+  readonly calledElsewhere: ReadonlyMap<string, string>;
+}
+
 /**
- * Compare a file. Method calls whose name no C function calls (`subarray`, `push`) are the language's.
+ * Compare a file. Method calls whose name no C function calls (`subarray`, `push`) are the language's. Two definitions
+ * of one function, under opposite conditions, are one function in TypeScript that makes the calls of both.
  *
- * @param known every name that C calls or defines anywhere in the inventory
+ * Every function of the mirror is exported, for patches to replace. Linkage is what the comment above it says
+ * (`C: <file> static name()`), and whoever is static in C is called by no other mirrored file.
  */
-export function compareFile(c: CFile, mirror: readonly TsFunction[], known: ReadonlySet<string>): FileResult {
+export function compareFile(c: CFile, mirror: readonly TsFunction[], around: Surroundings): FileResult {
   const byName = new Map(mirror.map((fn) => [fn.name, fn]));
-  const results = new Map<string, FunctionResult>();
-  const absent: string[] = [];
+  const theirs = new Map<string, CFunction>();
   for (const fn of c.functions) {
+    const calls = [...(theirs.get(fn.name)?.calls ?? []), ...fn.calls];
+    theirs.set(fn.name, { ...fn, calls });
+  }
+  const functions: FunctionResult[] = [];
+  const absent: string[] = [];
+  const linkage: string[] = [];
+  for (const fn of theirs.values()) {
     const ours = byName.get(fn.name);
     if (ours === undefined) {
-      if (!absent.includes(fn.name)) absent.push(fn.name);
-      results.set(fn.name, { ...compareCalls(fn.name, fn.calls, []), score: 0, total: fn.calls.length + 1 });
+      absent.push(fn.name);
+      functions.push({ ...compareCalls(fn.name, fn.calls, []), score: 0, total: fn.calls.length + 1 });
       continue;
     }
-    const calls = ours.calls.filter((call) => !call.unsure || known.has(call.name)).map((call) => call.name);
-    const result = compareCalls(fn.name, fn.calls, calls);
-    // Two definitions under opposite #ifdefs are one function here
-    const other = results.get(fn.name);
-    if (other === undefined || other.score < result.score) results.set(fn.name, result);
+    const calls = ours.calls.filter((call) => !call.unsure || around.known.has(call.name));
+    functions.push(
+      compareCalls(
+        fn.name,
+        fn.calls,
+        calls.map((call) => call.name),
+      ),
+    );
+    const caller = around.calledElsewhere.get(fn.name);
+    if (ours.isStatic !== fn.isStatic) linkage.push(`${fn.name} is ${fn.isStatic ? '' : 'not '}static in C`);
+    else if (fn.isStatic && caller !== undefined) linkage.push(`${fn.name} is static and ${caller} calls it`);
   }
-  const functions = [...results.values()];
-  const order = [...results.keys()].filter((name) => byName.has(name));
-  const ourOrder = mirror.map((fn) => fn.name).filter((name) => results.has(name));
+  const order = [...theirs.keys()].filter((name) => byName.has(name));
+  const ourOrder = mirror.map((fn) => fn.name).filter((name) => theirs.has(name));
   const inOrder = new Set(common(order, ourOrder).map(([i]) => order[i]));
   const matched = functions.reduce((sum, fn) => sum + fn.matched, 0);
   const total = functions.reduce((sum, fn) => sum + fn.total, 0);
   return {
     path: c.path,
     score: total === 0 ? Number(absent.length === 0) : (2 * matched) / total,
+    definitions: c.functions.length,
+    present: c.functions.filter((fn) => byName.has(fn.name)).length,
     functions,
     absent,
     misplaced: order.filter((name) => !inOrder.has(name)),
+    linkage,
   };
 }

@@ -6,6 +6,8 @@ import ts from 'typescript';
 
 export interface TsFunction {
   readonly name: string;
+  /** What the line `C: <file> static name()` above it says; null: there is no such line. */
+  readonly isStatic: boolean | null;
   readonly calls: readonly TsCall[];
 }
 
@@ -13,6 +15,8 @@ export interface TsCall {
   readonly name: string;
   /** It may be a helper or a method of the language: only its name says whether C has the call. */
   readonly unsure: boolean;
+  /** Through the image: `this.name()`. */
+  readonly linked: boolean;
 }
 
 /** Where a file gets a name from: a package of ours, or itself. Names of the language have no origin. */
@@ -56,13 +60,15 @@ function callee(call: ts.CallExpression, origins: Origins): TsCall | null {
     fn = fn.expression;
   }
   if (ts.isPropertyAccessExpression(fn)) {
-    return { name: fn.name.text, unsure: fn.expression.kind !== ts.SyntaxKind.ThisKeyword };
+    const linked = fn.expression.kind === ts.SyntaxKind.ThisKeyword;
+    return { name: fn.name.text, unsure: !linked, linked };
   }
   if (!ts.isIdentifier(fn)) return null;
   const origin = origins.get(fn.text);
   if (origin === '@vfio-lab/sim' || (origin === undefined && fn.text in globalThis)) return null;
   // Of the file itself or of a variable: a macro or function pointer of the C file, or a helper of ours
-  return { name: fn.text, unsure: origin === undefined || origin === 'local' || origin.startsWith('.') };
+  const unsure = origin === undefined || origin === 'local' || origin.startsWith('.');
+  return { name: fn.text, unsure, linked: false };
 }
 
 function callsOf(body: ts.Node, origins: Origins): TsCall[] {
@@ -79,9 +85,18 @@ function callsOf(body: ts.Node, origins: Origins): TsCall[] {
   return calls;
 }
 
+/** The linkage that the comment right above a function names. */
+function linkage(fn: ts.FunctionDeclaration, text: string): boolean | null {
+  const comments = ts.getLeadingCommentRanges(text, fn.pos) ?? [];
+  const last = comments.at(-1);
+  const found = last === undefined ? null : /\bC: \S+ (static )?\w+\(/.exec(text.slice(last.pos, last.end));
+  return found === null ? null : found[1] !== undefined;
+}
+
 /** The exported functions of a file in its order; `statics` is not a C function. */
 export function readMirrored(path: string): TsFunction[] {
-  const file = ts.createSourceFile(path, readFileSync(path, 'utf8'), ts.ScriptTarget.ES2023, true);
+  const text = readFileSync(path, 'utf8');
+  const file = ts.createSourceFile(path, text, ts.ScriptTarget.ES2023, true);
   const origins = originsOf(file);
   const functions: TsFunction[] = [];
   for (const statement of file.statements) {
@@ -89,7 +104,11 @@ export function readMirrored(path: string): TsFunction[] {
       continue;
     const exported = statement.modifiers?.some((m) => m.kind === ts.SyntaxKind.ExportKeyword) ?? false;
     if (!exported || statement.name.text === 'statics') continue;
-    functions.push({ name: statement.name.text, calls: callsOf(statement.body, origins) });
+    functions.push({
+      name: statement.name.text,
+      isStatic: linkage(statement, text),
+      calls: callsOf(statement.body, origins),
+    });
   }
   return functions;
 }
