@@ -41,7 +41,7 @@ export interface EnterOptions {
 /** The low power of one revision. Results are those of the ioctl: >= 0, or -errno; v3 also gives 1 and +22 (EINVAL). */
 export interface LowPower {
   readonly has: {
-    /** There is a feature at all; otherwise every call gives -ENOTTY, or -EINVAL where the feature is declared only. */
+    /** There is a feature at all; otherwise every call gives -ENOTTY. */
     readonly lowPower: boolean;
     readonly wakeup: boolean;
     readonly reentryDisable: boolean;
