@@ -49,6 +49,8 @@ export class Lab {
   readonly testbed: Testbed;
   readonly user: User;
   readonly session: VfioSession;
+  /** Which part of the scenario the task `main` is in. */
+  phase: 'setup' | 'check' = 'setup';
   readonly #seen = new Map<string, string[]>();
   readonly #watches: (() => void)[] = [];
 
@@ -185,17 +187,18 @@ export class Lab {
 
   /** Something the user could see, for the outcome of the run. Grouped by task, so that schedules compare. */
   saw(what: string): void {
-    const name = current.name;
-    const list = this.#seen.get(name);
-    if (list === undefined) this.#seen.set(name, [what]);
+    const key = current.name === 'main' ? this.phase : current.name;
+    const list = this.#seen.get(key);
+    if (list === undefined) this.#seen.set(key, [what]);
     else list.push(what);
   }
 
-  /** All that was seen, one string: tasks by name, `main` (set-up and check) unnamed, and so is a task alone. */
+  /** All that was seen, one string: set-up, the programs by name (no name for one alone), check. */
   outcome(): string {
-    const tasks = [...this.#seen.keys()].sort();
-    return tasks
-      .map((t) => `${t === 'main' || tasks.length === 1 ? '' : `${t}: `}${(this.#seen.get(t) as string[]).join(', ')}`)
+    const programs = [...this.#seen.keys()].filter((key) => key !== 'setup' && key !== 'check').sort();
+    return ['setup', ...programs, 'check']
+      .filter((key) => this.#seen.has(key))
+      .map((key) => `${programs.length > 1 && programs.includes(key) ? `${key}: ` : ''}${(this.#seen.get(key) ?? []).join(', ')}`)
       .join('; ');
   }
 }
@@ -238,7 +241,7 @@ export function flagNames(flags: number): string {
 export async function enter(lab: Lab, dev: VfioDevice, flags = 0): Promise<boolean> {
   const ret = await lowPower(dev, LOW_POWER_ENTER | flags);
   if (ret === 0) return true;
-  lab.saw(ret === -ENOTTY ? 'no low power (ENTER: ENOTTY)' : `ENTER: ${result(ret)}`);
+  lab.saw(ret === -ENOTTY ? 'no low power (ENOTTY)' : `ENTER ${result(ret)}`);
   return false;
 }
 

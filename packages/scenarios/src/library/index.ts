@@ -37,6 +37,7 @@ import { noPmCapability } from './no-pm-capability.ts';
 import { openAndClose } from './open-and-close.ts';
 import { resumeFails } from './resume-fails.ts';
 import { sriovPfWithVfs } from './sriov-pf-with-vfs.ts';
+import { vfEnableVsClose } from './vf-enable-vs-close.ts';
 
 /** The library, in the order in which it is listed. */
 export const scenarios: readonly Scenario[] = [
@@ -76,6 +77,7 @@ export const scenarios: readonly Scenario[] = [
   enterVsIoctl,
   irqTeardownVsEnter,
   faultVsHostAccess,
+  vfEnableVsClose,
 ];
 
 /** A scenario by name. Throws InputError with the nearest names. */
