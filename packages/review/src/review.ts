@@ -1,7 +1,14 @@
 // SPDX-License-Identifier: GPL-2.0-only
 // A review of a series: what it says, what it changes, what it does when it runs.
 import { runScenario, type Scenario, scenarios as library } from '@vfio-lab/scenarios';
-import { functionsOf, revision, SERIES, type SeriesInfo, type SeriesPatch } from '@vfio-lab/series';
+import {
+  firstPrefix,
+  functionsOf,
+  revision,
+  SERIES,
+  type SeriesInfo,
+  type SeriesPatch,
+} from '@vfio-lab/series';
 import { InputError } from '@vfio-lab/sim';
 import type { Comment, Diffstat, Patch, Revision, Series } from './reader/types.ts';
 
@@ -153,7 +160,7 @@ function reviewPatch(
   const functions = functionList(ported, mail).map(({ file, name }) => ({
     file,
     name,
-    ported: has.has(name),
+    ported: info.inBase === true || has.has(name),
     replaces: before.has(name),
     comments: comments.filter((c) => speaksOf(c, name)).map((c) => c.number),
   }));
@@ -190,8 +197,9 @@ async function runTable(
   const chosen = opts.scenarios ?? library;
   const runsOf = (s: Scenario): number =>
     s.schedules === undefined ? 1 : Math.max(1, opts.schedules ?? s.schedules);
-  const prefixes = known.patches.length + 1;
-  const total = chosen.reduce((n, s) => n + runsOf(s) * prefixes, 0);
+  const first = firstPrefix(known);
+  const last = known.patches.length;
+  const total = chosen.reduce((n, s) => n + runsOf(s) * (last - first + 1), 0);
   const rows: ReviewedScenario[] = [];
   let done = 0;
   for (const scenario of chosen) {
@@ -203,7 +211,7 @@ async function runTable(
       cells: [],
     };
     rows.push(row);
-    for (let prefix = 0; prefix < prefixes; prefix++) {
+    for (let prefix = first; prefix <= last; prefix++) {
       const name = `${known.name}@${prefix}`;
       const cell: Cell = { revision: name, prefix, outcomes: {}, findings: [], runs: 0, changed: false };
       for (let i = 0; i < runsOf(scenario); i++) {

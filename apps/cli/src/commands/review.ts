@@ -111,8 +111,10 @@ function general(r: Review, paint: Colors, room: number): string[] {
 
 /** One row a scenario, one column a prefix; letters stand for outcomes, listed below the table. */
 function behaviour(r: Review, paint: Colors, room: number): string[] {
-  const prefixes = r.patches.length + 1;
-  const shape = [{ title: 'scenario', flexible: true }, ...Array.from({ length: prefixes }, (_, i) => ({ title: `@${i}` }))];
+  // Of v3 the base has the first five patches.
+  const first = r.scenarios[0]?.cells[0]?.prefix ?? 0;
+  const prefixes = Array.from({ length: r.patches.length + 1 - first }, (_, i) => ({ title: `@${first + i}` }));
+  const shape = [{ title: 'scenario', flexible: true }, ...prefixes];
   const rows = r.scenarios.map((s) => {
     const letters = letterOf(s.cells);
     return [s.name, ...s.cells.map((c) => cellText(c, letters, paint))];

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
  * v3 4/8: the core sets the driver data that the callbacks of runtime PM need. In the base the drivers set it themselves,
- * and the core checks.
+ * and the core checks. The two drivers of one vendor's devices each are not part of vfio-lab.
  */
 
 import type { PatchInfo } from '../types.ts';
@@ -20,8 +20,6 @@ export const patch: PatchInfo = {
     'include/linux/vfio_pci_core.h',
   ],
   functions: {
-    'drivers/vfio/pci/hisilicon/hisi_acc_vfio_pci.c': ['hisi_acc_vfio_pci_probe'],
-    'drivers/vfio/pci/mlx5/main.c': ['mlx5vf_pci_probe'],
     'drivers/vfio/pci/vfio_pci.c': ['vfio_pci_probe'],
     'drivers/vfio/pci/vfio_pci_core.c': ['vfio_pci_core_register_device', 'vfio_pci_core_unregister_device'],
   },
