@@ -5,7 +5,14 @@
 // cycle each. The user accessors take pci_lock, since they must see block_cfg_access.
 
 import { access, current, type int, type Ref, ref, report, type u16, type u32 } from '@vfio-lab/sim';
-import { raw_spin_lock_irq, raw_spin_lock_irqsave, raw_spin_unlock_irq, raw_spin_unlock_irqrestore, wait_event, wake_up_all } from '@vfio-lab/locking';
+import {
+  raw_spin_lock_irq,
+  raw_spin_lock_irqsave,
+  raw_spin_unlock_irq,
+  raw_spin_unlock_irqrestore,
+  wait_event,
+  wake_up_all,
+} from '@vfio-lab/locking';
 import { EFAULT, EINVAL, EIO, ENODEV, ENOSPC, ENOTTY, ERANGE, WARN_ON_ONCE } from '@vfio-lab/kernel';
 import { pci } from './core.ts';
 import { ones, PCI_HW_D3COLD, type pci_function_hw } from './hw/function.ts';
@@ -52,7 +59,11 @@ export function check_powered(fn: pci_function_hw, what: string): void {
   const key = `${what} ${where}`;
   if (fn.reported.has(key)) return;
   fn.reported.add(key);
-  report('d3cold-access', `${what} of ${fn.name} in D3cold by ${where}`, { device: fn.name, what, site: where });
+  report('d3cold-access', `${what} of ${fn.name} in D3cold by ${where}`, {
+    device: fn.name,
+    what,
+    site: where,
+  });
 }
 
 /** Scheduling point and cost of a hardware access to a function, and the D3cold check. */
@@ -269,7 +280,11 @@ export function pcie_cap_has_lnkctl(dev: pci_dev): boolean {
 /** C: drivers/pci/pci.h pcie_downstream_port() */
 export function pcie_downstream_port(dev: pci_dev): boolean {
   const type = pci_pcie_type(dev);
-  return type === R.PCI_EXP_TYPE_ROOT_PORT || type === R.PCI_EXP_TYPE_DOWNSTREAM || type === R.PCI_EXP_TYPE_PCIE_BRIDGE;
+  return (
+    type === R.PCI_EXP_TYPE_ROOT_PORT ||
+    type === R.PCI_EXP_TYPE_DOWNSTREAM ||
+    type === R.PCI_EXP_TYPE_PCIE_BRIDGE
+  );
 }
 
 function pcie_cap_has_sltctl(dev: pci_dev): boolean {
@@ -346,7 +361,12 @@ export async function pcie_capability_write_word(dev: pci_dev, pos: int, val: u1
 }
 
 /** C: drivers/pci/access.c pcie_capability_clear_and_set_word() */
-export async function pcie_capability_clear_and_set_word(dev: pci_dev, pos: int, clear: u16, set: u16): Promise<int> {
+export async function pcie_capability_clear_and_set_word(
+  dev: pci_dev,
+  pos: int,
+  clear: u16,
+  set: u16,
+): Promise<int> {
   const val = ref(0);
   const ret = await pcie_capability_read_word(dev, pos, val);
   if (ret) return ret;

@@ -12,7 +12,7 @@ import {
   rw_semaphore,
   wait_queue_head_t,
 } from '@vfio-lab/locking';
-import { delayed_work } from '@vfio-lab/kernel';
+import type { delayed_work } from '@vfio-lab/kernel';
 import { default_hw_costs } from './hw/costs.ts';
 import { pci_fabric } from './hw/fabric.ts';
 import type { pci_function_hw } from './hw/function.ts';

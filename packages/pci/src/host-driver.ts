@@ -10,7 +10,11 @@ import { pci_driver, type pci_device_id } from './types.ts';
  * @param opts.enable it enables the device and its bus mastering while bound (default true; pci-stub does not)
  * @param opts.msi it asks for one message-signalled vector, too (shpchp)
  */
-export function pci_host_driver(name: string, id_table: readonly pci_device_id[], opts: { enable?: boolean; msi?: boolean } = {}): pci_driver {
+export function pci_host_driver(
+  name: string,
+  id_table: readonly pci_device_id[],
+  opts: { enable?: boolean; msi?: boolean } = {},
+): pci_driver {
   const enable = opts.enable ?? true;
   const drv = new pci_driver();
   drv.name = name;

@@ -25,7 +25,13 @@ export class iomem {
   /** Where it decoded last, tried first. */
   readonly hint: pci_bar_place | null;
 
-  constructor(phys: number, len: number, io: boolean, hint: pci_bar_place | null = null, base: iomem | null = null) {
+  constructor(
+    phys: number,
+    len: number,
+    io: boolean,
+    hint: pci_bar_place | null = null,
+    base: iomem | null = null,
+  ) {
     this.phys = phys;
     this.len = len;
     this.io = io;
@@ -36,7 +42,8 @@ export class iomem {
   /** `io + off` */
   plus(off: number): iomem {
     if (off === 0) return this;
-    const hint = this.hint === null ? null : { fn: this.hint.fn, bar: this.hint.bar, off: this.hint.off + off };
+    const hint =
+      this.hint === null ? null : { fn: this.hint.fn, bar: this.hint.bar, off: this.hint.off + off };
     return new iomem(this.phys + off, this.len - off, this.io, hint, this.base);
   }
 }
@@ -102,10 +109,19 @@ function note_state(at: pci_bar_place, what: string): void {
   const where = current.site === '' ? current.name : current.site;
   if (fn.reported.has(`d3hot ${where}`)) return;
   fn.reported.add(`d3hot ${where}`);
-  report('d3hot-access', `${what} of ${fn.name}, BAR ${at.bar}, in D3hot by ${where}: nobody answers`, { device: fn.name, bar: at.bar });
+  report('d3hot-access', `${what} of ${fn.name}, BAR ${at.bar}, in D3hot by ${where}: nobody answers`, {
+    device: fn.name,
+    bar: at.bar,
+  });
 }
 
-async function space_access(phys: number, size: int, io: boolean, hint: pci_bar_place | null, val: u32 | null): Promise<u32> {
+async function space_access(
+  phys: number,
+  size: int,
+  io: boolean,
+  hint: pci_bar_place | null,
+  val: u32 | null,
+): Promise<u32> {
   const core = pci();
   const at = hint ?? hint_of(phys, io);
   const costs = core.costs;
@@ -119,18 +135,29 @@ async function space_access(phys: number, size: int, io: boolean, hint: pci_bar_
 }
 
 function check_mapped(addr: iomem, off: number): void {
-  if (addr.base.unmapped) report('iomem-use-after-unmap', `access at 0x${(addr.phys + off).toString(16)} after iounmap`);
+  if (addr.base.unmapped)
+    report('iomem-use-after-unmap', `access at 0x${(addr.phys + off).toString(16)} after iounmap`);
 }
 
 async function read(addr: iomem, off: number, size: int): Promise<u32> {
   check_mapped(addr, off);
-  const hint = addr.hint === null ? null : off === 0 ? addr.hint : { fn: addr.hint.fn, bar: addr.hint.bar, off: addr.hint.off + off };
+  const hint =
+    addr.hint === null
+      ? null
+      : off === 0
+        ? addr.hint
+        : { fn: addr.hint.fn, bar: addr.hint.bar, off: addr.hint.off + off };
   return space_access(addr.phys + off, size, addr.io, hint, null);
 }
 
 async function write(val: u32, addr: iomem, off: number, size: int): Promise<void> {
   check_mapped(addr, off);
-  const hint = addr.hint === null ? null : off === 0 ? addr.hint : { fn: addr.hint.fn, bar: addr.hint.bar, off: addr.hint.off + off };
+  const hint =
+    addr.hint === null
+      ? null
+      : off === 0
+        ? addr.hint
+        : { fn: addr.hint.fn, bar: addr.hint.bar, off: addr.hint.off + off };
   await space_access(addr.phys + off, size, addr.io, hint, (val & ones(size)) >>> 0);
 }
 
@@ -167,7 +194,13 @@ export function iowrite32(val: u32, addr: iomem, off = 0): Promise<void> {
 /** One 64-bit write; a device sees its halves, the low one first. C: lib/iomap.c iowrite64() */
 export async function iowrite64(val: bigint, addr: iomem, off = 0): Promise<void> {
   await write(Number(BigInt.asUintN(32, val)), addr, off, 4);
-  pci().fabric.write(addr.phys + off + 4, 4, Number(BigInt.asUintN(32, val >> 32n)), addr.io, addr.plus(off + 4).hint);
+  pci().fabric.write(
+    addr.phys + off + 4,
+    4,
+    Number(BigInt.asUintN(32, val >> 32n)),
+    addr.io,
+    addr.plus(off + 4).hint,
+  );
 }
 
 /** Which BAR claims a physical address, by the kernel's resources. */

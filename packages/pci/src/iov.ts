@@ -3,7 +3,21 @@
 
 import { type int, ref, type u16 } from '@vfio-lab/sim';
 import { might_sleep, mutex_init } from '@vfio-lab/locking';
-import { dev_WARN, EINVAL, EIO, ENODEV, ENOMEM, ENOSYS, GFP_KERNEL, kfree, kzalloc, msleep, pci_err, pci_warn, PAGE_SIZE } from '@vfio-lab/kernel';
+import {
+  dev_WARN,
+  EINVAL,
+  EIO,
+  ENODEV,
+  ENOMEM,
+  ENOSYS,
+  GFP_KERNEL,
+  kfree,
+  kzalloc,
+  msleep,
+  pci_err,
+  pci_warn,
+  PAGE_SIZE,
+} from '@vfio-lab/kernel';
 import {
   pci_cfg_access_lock,
   pci_cfg_access_unlock,
@@ -46,7 +60,10 @@ function routing_id(dev: pci_dev, iov: pci_sriov, id: int): int {
 export function pci_iov_vf_id(dev: pci_dev): int {
   const pf = dev.physfn;
   if (pf === null || pf.sriov === null) return -EINVAL;
-  return ((dev.bus.number << 8) + dev.devfn - ((pf.bus.number << 8) + pf.devfn + pf.sriov.offset)) / pf.sriov.stride;
+  return (
+    ((dev.bus.number << 8) + dev.devfn - ((pf.bus.number << 8) + pf.devfn + pf.sriov.offset)) /
+    pf.sriov.stride
+  );
 }
 
 async function pci_iov_set_numvfs(dev: pci_dev, iov: pci_sriov, nr_virtfn: int): Promise<void> {
@@ -131,7 +148,8 @@ async function sriov_enable(dev: pci_dev, iov: pci_sriov, nr_virtfn: int): Promi
   if (initial > iov.total_VFs || (!migration && initial !== iov.total_VFs)) return -EIO;
   if (nr_virtfn < 0 || nr_virtfn > iov.total_VFs || (!migration && nr_virtfn > initial)) return -EINVAL;
   let nres = 0;
-  for (let i = 0; i < PCI_SRIOV_NUM_BARS; i++) if (dev.resource[i + PCI_IOV_RESOURCES].parent !== null) nres++;
+  for (let i = 0; i < PCI_SRIOV_NUM_BARS; i++)
+    if (dev.resource[i + PCI_IOV_RESOURCES].parent !== null) nres++;
   if (nres !== iov.nres) {
     pci_err(dev, 'not enough MMIO resources for SR-IOV\n');
     return -ENOMEM;
@@ -195,7 +213,8 @@ export async function pci_iov_init(dev: pci_dev): Promise<int> {
     await pci_write_config_word(dev, pos + R.PCI_SRIOV_CTRL, 0);
     msleep(1000);
   }
-  const ctrl: u16 = !dev.bus.devices.some((d) => d.is_physfn) && dev.bus.self?.ari_enabled ? R.PCI_SRIOV_CTRL_ARI : 0;
+  const ctrl: u16 =
+    !dev.bus.devices.some((d) => d.is_physfn) && dev.bus.self?.ari_enabled ? R.PCI_SRIOV_CTRL_ARI : 0;
   await pci_write_config_word(dev, pos + R.PCI_SRIOV_CTRL, ctrl);
   await pci_read_config_word(dev, pos + R.PCI_SRIOV_TOTAL_VF, v);
   const total = v.v;
@@ -257,7 +276,8 @@ export async function pci_iov_update_resource(dev: pci_dev, resno: int): Promise
   if (!res.flags || res.flags & IORESOURCE_UNSET) return;
   const reg = iov.pos + R.PCI_SRIOV_BAR + 4 * (resno - PCI_IOV_RESOURCES);
   await pci_write_config_dword(dev, reg, (res.start % 2 ** 32) + (res.flags & 0xf));
-  if (res.flags & IORESOURCE_MEM_64) await pci_write_config_dword(dev, reg + 4, Math.floor(res.start / 2 ** 32));
+  if (res.flags & IORESOURCE_MEM_64)
+    await pci_write_config_dword(dev, reg + 4, Math.floor(res.start / 2 ** 32));
 }
 
 /** C: drivers/pci/iov.c pci_restore_iov_state(), sriov_restore_state() */

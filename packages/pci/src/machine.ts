@@ -57,7 +57,9 @@ export interface pci_device_description {
   /** PCI_DEV_FLAGS_* */
   dev_flags?: u32;
   /** ACPI knows the device; power resources imply it. */
-  acpi?: Partial<Pick<acpi_device, 'has_ps' | 'has_ej0' | 'has_rst' | 'wakeup_valid' | 's0w' | 'hotplug_in_d3'>>;
+  acpi?: Partial<
+    Pick<acpi_device, 'has_ps' | 'has_ej0' | 'has_rst' | 'wakeup_valid' | 's0w' | 'hotplug_in_d3'>
+  >;
 }
 
 export interface pci_power_resource_description {
@@ -158,7 +160,7 @@ function vf_config(pf: pci_function_hw): Uint8Array {
   c.fill(0, R.PCI_ROM_ADDRESS, R.PCI_ROM_ADDRESS + 4);
   c[R.PCI_INTERRUPT_PIN] = 0;
   c[R.PCI_INTERRUPT_LINE] = 0;
-  for (let pos = 0x100; pos >= 0x100 && pos < c.length; ) {
+  for (let pos = 0x100; pos >= 0x100 && pos < c.length;) {
     const next = ((c[pos + 3] << 4) | (c[pos + 2] >> 4)) & 0xffc;
     if (next !== pf.sriov_cap) {
       pos = next;
@@ -192,7 +194,10 @@ function build(desc: pci_machine_description): void {
     if (a === undefined) acpi.set(bdf, (a = new acpi_device()));
     return a;
   };
-  const resources = (desc.power_resources ?? []).map((r) => ({ desc: r, res: new acpi_power_resource(r.name, r.off) }));
+  const resources = (desc.power_resources ?? []).map((r) => ({
+    desc: r,
+    res: new acpi_power_resource(r.name, r.off),
+  }));
   for (const { desc: r, res } of resources) {
     core.power_resources.push(res);
     for (const bdf of r.pr0) companion(bdf).pr0.push(res);
@@ -267,7 +272,7 @@ export async function pci_scan(desc: pci_machine_description): Promise<pci_bus> 
     point: (addr, write) => {
       const at = pci_phys_hint(addr);
       const ns = write ? core.costs.mmio_write : core.costs.mmio_read;
-      return access(at === null ? pci_bus_obj(core) : at.fn.obj, true, 'hw', ns);
+      return access(at === null ? core.nowhere : at.fn.obj, true, 'hw', ns);
     },
     read: (addr, size) => phys_load(addr, size),
     write: (addr, size, value) => phys_store(addr, size, value),
@@ -291,10 +296,7 @@ export async function pci_scan(desc: pci_machine_description): Promise<pci_bus> 
   }
   await pci_bus_add_devices(root);
   if (desc.no_portdrv !== true) await pcie_portdrv_init();
-  if (core.native_pcie_hotplug) for (const dev of core.devices) if (is_port(dev) && dev.is_hotplug_bridge) pciehp_init_slot(dev);
+  if (core.native_pcie_hotplug)
+    for (const dev of core.devices) if (is_port(dev) && dev.is_hotplug_bridge) pciehp_init_slot(dev);
   return root;
-}
-
-function pci_bus_obj(core: ReturnType<typeof pci>): (typeof core)['nowhere'] {
-  return core.nowhere;
 }

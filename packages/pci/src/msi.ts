@@ -4,7 +4,12 @@
 import { type int, machine, ref, trace, type u16, type u32 } from '@vfio-lab/sim';
 import { EINVAL, EIO, ENOMEM, ENOSPC, ERANGE, pci_info, WARN_ON_ONCE } from '@vfio-lab/kernel';
 import { irq_alloc_msi, type irq_chip, irq_free_msi, irq_to_desc, trigger_msi } from '@vfio-lab/irq';
-import { pci_read_config_dword, pci_read_config_word, pci_write_config_dword, pci_write_config_word } from './access.ts';
+import {
+  pci_read_config_dword,
+  pci_read_config_word,
+  pci_write_config_dword,
+  pci_write_config_word,
+} from './access.ts';
 import { pci } from './core.ts';
 import { ioread32, type iomem, ioremap, iounmap, iowrite32 } from './iomap.ts';
 import { pci_intx } from './pci.ts';
@@ -135,7 +140,11 @@ async function write_msi_capability(desc: msi_desc, msg: msi_msg): Promise<void>
   const pos = dev.msi_cap;
   const ctl = ref(0);
   await pci_read_config_word(dev, pos + R.PCI_MSI_FLAGS, ctl);
-  await pci_write_config_word(dev, pos + R.PCI_MSI_FLAGS, (ctl.v & ~R.PCI_MSI_FLAGS_QSIZE) | (desc.multiple << 4));
+  await pci_write_config_word(
+    dev,
+    pos + R.PCI_MSI_FLAGS,
+    (ctl.v & ~R.PCI_MSI_FLAGS_QSIZE) | (desc.multiple << 4),
+  );
   await pci_write_config_dword(dev, pos + R.PCI_MSI_ADDRESS_LO, msg.address_lo);
   if (desc.is_64) {
     await pci_write_config_dword(dev, pos + R.PCI_MSI_ADDRESS_HI, msg.address_hi);
@@ -209,7 +218,11 @@ async function pci_msi_set_enable(dev: pci_dev, enable: boolean): Promise<void> 
   const control = ref(0);
   await pci_read_config_word(dev, dev.msi_cap + R.PCI_MSI_FLAGS, control);
   const off = control.v & ~R.PCI_MSI_FLAGS_ENABLE;
-  await pci_write_config_word(dev, dev.msi_cap + R.PCI_MSI_FLAGS, enable ? off | R.PCI_MSI_FLAGS_ENABLE : off);
+  await pci_write_config_word(
+    dev,
+    dev.msi_cap + R.PCI_MSI_FLAGS,
+    enable ? off | R.PCI_MSI_FLAGS_ENABLE : off,
+  );
 }
 
 async function __pci_restore_msi_state(dev: pci_dev): Promise<void> {
@@ -254,7 +267,8 @@ export async function pci_restore_msi_state(dev: pci_dev): Promise<void> {
   if (pci().v61) {
     // The table sits in a memory BAR.
     await pci_read_config_word(dev, R.PCI_COMMAND, cmd);
-    if (!(cmd.v & R.PCI_COMMAND_MEMORY)) await pci_write_config_word(dev, R.PCI_COMMAND, cmd.v | R.PCI_COMMAND_MEMORY);
+    if (!(cmd.v & R.PCI_COMMAND_MEMORY))
+      await pci_write_config_word(dev, R.PCI_COMMAND, cmd.v | R.PCI_COMMAND_MEMORY);
   }
   await __pci_restore_msix_state(dev);
   if (!pci().v61 || cmd.v & R.PCI_COMMAND_MEMORY) return;
@@ -341,7 +355,10 @@ async function msix_capability_init(dev: pci_dev, nvec: int): Promise<int> {
   await msix_setup_interrupts(dev, base, nvec);
   await pci_intx_for_msi(dev, 0);
   for (let i = 0; i < tsize; i++) {
-    await iowrite32(R.PCI_MSIX_ENTRY_CTRL_MASKBIT, base.plus(i * R.PCI_MSIX_ENTRY_SIZE + R.PCI_MSIX_ENTRY_VECTOR_CTRL));
+    await iowrite32(
+      R.PCI_MSIX_ENTRY_CTRL_MASKBIT,
+      base.plus(i * R.PCI_MSIX_ENTRY_SIZE + R.PCI_MSIX_ENTRY_VECTOR_CTRL),
+    );
   }
   await pci_msix_clear_and_set_ctrl(dev, R.PCI_MSIX_FLAGS_MASKALL, 0);
   return 0;
@@ -469,11 +486,13 @@ export async function pci_msi_init(dev: pci_dev, msi_cap: int, msix_cap: int): P
   const ctrl = ref(0);
   if (msi_cap) {
     await pci_read_config_word(dev, msi_cap + R.PCI_MSI_FLAGS, ctrl);
-    if (ctrl.v & R.PCI_MSI_FLAGS_ENABLE) await pci_write_config_word(dev, msi_cap + R.PCI_MSI_FLAGS, ctrl.v & ~R.PCI_MSI_FLAGS_ENABLE);
+    if (ctrl.v & R.PCI_MSI_FLAGS_ENABLE)
+      await pci_write_config_word(dev, msi_cap + R.PCI_MSI_FLAGS, ctrl.v & ~R.PCI_MSI_FLAGS_ENABLE);
     if (!(ctrl.v & R.PCI_MSI_FLAGS_64BIT)) dev.no_64bit_msi = true;
   }
   if (msix_cap) {
     await pci_read_config_word(dev, msix_cap + R.PCI_MSIX_FLAGS, ctrl);
-    if (ctrl.v & R.PCI_MSIX_FLAGS_ENABLE) await pci_write_config_word(dev, msix_cap + R.PCI_MSIX_FLAGS, ctrl.v & ~R.PCI_MSIX_FLAGS_ENABLE);
+    if (ctrl.v & R.PCI_MSIX_FLAGS_ENABLE)
+      await pci_write_config_word(dev, msix_cap + R.PCI_MSIX_FLAGS, ctrl.v & ~R.PCI_MSIX_FLAGS_ENABLE);
   }
 }

@@ -8,7 +8,16 @@ import { pm_request_resume } from '@vfio-lab/runtime-pm';
 import { pci } from './core.ts';
 import type { pci_function_hw } from './hw/function.ts';
 import { pcie_find_root_port } from './pci.ts';
-import { PCI_D0, PCI_D3cold, PCI_D3hot, PCI_POWER_ERROR, PCI_UNKNOWN, type pci_bus, type pci_dev, type pci_power_t } from './types.ts';
+import {
+  PCI_D0,
+  PCI_D3cold,
+  PCI_D3hot,
+  PCI_POWER_ERROR,
+  PCI_UNKNOWN,
+  type pci_bus,
+  type pci_dev,
+  type pci_power_t,
+} from './types.ts';
 
 export const ACPI_STATE_D0 = 0;
 export const ACPI_STATE_D3_HOT = 3;

@@ -24,7 +24,13 @@ import {
   put_device,
   WARN_ONCE,
 } from '@vfio-lab/kernel';
-import { pm_runtime_barrier, pm_runtime_get_sync, pm_runtime_put_noidle, pm_runtime_put_sync, pm_runtime_resume } from '@vfio-lab/runtime-pm';
+import {
+  pm_runtime_barrier,
+  pm_runtime_get_sync,
+  pm_runtime_put_noidle,
+  pm_runtime_put_sync,
+  pm_runtime_resume,
+} from '@vfio-lab/runtime-pm';
 import { pci } from './core.ts';
 import { pci_iov_remove } from './iov.ts';
 import { pci_clear_master, pci_restore_state, pci_save_state } from './pci.ts';
@@ -38,8 +44,17 @@ import {
 } from './pci-pm.ts';
 import { pci_bridge_wait_for_secondary_bus } from './pci-reset.ts';
 import { pci_dev_groups } from './pci-sysfs.ts';
-import { pci_find_device_by_name } from './search.ts';
-import { PCI_ANY_ID, PCI_D0, PCI_D3cold, PCI_UNKNOWN, type pci_dev, type pci_device_id, type pci_driver, to_pci_dev, to_pci_driver } from './types.ts';
+import {
+  PCI_ANY_ID,
+  PCI_D0,
+  PCI_D3cold,
+  PCI_UNKNOWN,
+  type pci_dev,
+  type pci_device_id,
+  type pci_driver,
+  to_pci_dev,
+  to_pci_driver,
+} from './types.ts';
 import { pci_walk_bus } from './pci.ts';
 
 const pci_device_id_any: pci_device_id = {
@@ -114,13 +129,30 @@ async function new_id_store(driver: device_driver, buf: string): Promise<int> {
   if (f.length < 2) return -EINVAL;
   const [vendor, device, subvendor = PCI_ANY_ID, subdevice = PCI_ANY_ID, class_code = 0, class_mask = 0] = f;
   if (f.length < 7) {
-    const probe = { vendor, device, subsystem_vendor: subvendor, subsystem_device: subdevice, class: class_code };
-    const same = (id: pci_device_id): boolean => !id.override_only && pci_match_one_device(id, probe as pci_dev);
+    const probe = {
+      vendor,
+      device,
+      subsystem_vendor: subvendor,
+      subsystem_device: subdevice,
+      class: class_code,
+    };
+    const same = (id: pci_device_id): boolean =>
+      !id.override_only && pci_match_one_device(id, probe as pci_dev);
     if (drv.dynids.list.some(same) || drv.id_table?.some(same)) return -EEXIST;
   }
   // driver_data has to be one that the driver knows.
-  if (drv.id_table !== null && !drv.id_table.some((id) => (id.driver_data ?? 0) === (f[6] ?? 0))) return -EINVAL;
-  const ret = await pci_add_dynid(drv, vendor, device, subvendor, subdevice, class_code, class_mask, f[6] ?? 0);
+  if (drv.id_table !== null && !drv.id_table.some((id) => (id.driver_data ?? 0) === (f[6] ?? 0)))
+    return -EINVAL;
+  const ret = await pci_add_dynid(
+    drv,
+    vendor,
+    device,
+    subvendor,
+    subdevice,
+    class_code,
+    class_mask,
+    f[6] ?? 0,
+  );
   return ret ? ret : buf.length;
 }
 
@@ -176,7 +208,8 @@ async function local_pci_probe(drv: pci_driver, dev: pci_dev, id: pci_device_id)
 async function pci_device_probe(dev: device): Promise<int> {
   const pdev = to_pci_dev(dev);
   const drv = to_pci_driver(dev.driver as device_driver);
-  if (pdev.is_virtfn && pdev.driver_override === null && pdev.physfn?.sriov?.drivers_autoprobe === false) return -ENODEV;
+  if (pdev.is_virtfn && pdev.driver_override === null && pdev.physfn?.sriov?.drivers_autoprobe === false)
+    return -ENODEV;
   await get_device(dev);
   let error = 0;
   if (drv.probe !== null) {
@@ -231,8 +264,16 @@ async function pci_pm_runtime_suspend(dev: device): Promise<int> {
       return error;
     }
   }
-  if (pm?.runtime_suspend && !pdev.state_saved && pdev.current_state !== PCI_D0 && pdev.current_state !== PCI_UNKNOWN) {
-    WARN_ONCE(pdev.current_state !== prev, 'PCI PM: State of device not saved by its runtime_suspend callback\n');
+  if (
+    pm?.runtime_suspend &&
+    !pdev.state_saved &&
+    pdev.current_state !== PCI_D0 &&
+    pdev.current_state !== PCI_UNKNOWN
+  ) {
+    WARN_ONCE(
+      pdev.current_state !== prev,
+      'PCI PM: State of device not saved by its runtime_suspend callback\n',
+    );
     return 0;
   }
   if (!pdev.state_saved) {
@@ -290,7 +331,8 @@ async function pci_dma_configure(dev: device): Promise<int> {
 
 async function pci_dma_cleanup(dev: device): Promise<void> {
   const drv = dev.driver;
-  if (drv !== null && !to_pci_driver(drv).driver_managed_dma) await pci().dma_owner?.unuse_default_domain(dev);
+  if (drv !== null && !to_pci_driver(drv).driver_managed_dma)
+    await pci().dma_owner?.unuse_default_domain(dev);
 }
 
 const PCI_BUS = Symbol('pci_bus_type');
@@ -347,5 +389,3 @@ export function pci_get_drvdata<T>(dev: pci_dev): T {
 export function pci_set_drvdata(dev: pci_dev, data: unknown): void {
   dev.dev.driver_data = data;
 }
-
-export { pci_find_device_by_name };

@@ -3,7 +3,22 @@
 
 import { type int, machine, ref, trace } from '@vfio-lab/sim';
 import { mutex_lock, mutex_unlock } from '@vfio-lab/locking';
-import { delayed_work, EINVAL, EIO, ENOTTY, HZ, INIT_DELAYED_WORK, msleep, pci_err, pci_info, pci_info_ratelimited, pci_warn, queue_delayed_work, system_wq, udelay } from '@vfio-lab/kernel';
+import {
+  delayed_work,
+  EINVAL,
+  EIO,
+  ENOTTY,
+  HZ,
+  INIT_DELAYED_WORK,
+  msleep,
+  pci_err,
+  pci_info,
+  pci_info_ratelimited,
+  pci_warn,
+  queue_delayed_work,
+  system_wq,
+  udelay,
+} from '@vfio-lab/kernel';
 import {
   device_can_wakeup,
   device_may_wakeup,
@@ -165,7 +180,10 @@ export async function pci_power_up(dev: pci_dev): Promise<int> {
   const pmcsr = ref(0);
   await pci_read_config_word(dev, dev.pm_cap + R.PCI_PM_CTRL, pmcsr);
   if (PCI_POSSIBLE_ERROR(pmcsr.v, 2)) {
-    pci_err(dev, `Unable to change power state from ${pci_power_name(dev.current_state)} to D0, device inaccessible\n`);
+    pci_err(
+      dev,
+      `Unable to change power state from ${pci_power_name(dev.current_state)} to D0, device inaccessible\n`,
+    );
     set_state(dev, PCI_D3cold);
     return -EIO;
   }
@@ -177,7 +195,11 @@ export async function pci_power_up(dev: pci_dev): Promise<int> {
     await pci_write_config_word(dev, dev.pm_cap + R.PCI_PM_CTRL, 0);
     if (state === PCI_D3hot) {
       pci_dev_d3_sleep(dev);
-      if (core.v61 && soft_reset && (await pci_dev_wait(dev, 'power up D3hot->D0uninitialized', PCIE_RESET_READY_POLL_MS))) {
+      if (
+        core.v61 &&
+        soft_reset &&
+        (await pci_dev_wait(dev, 'power up D3hot->D0uninitialized', PCIE_RESET_READY_POLL_MS))
+      ) {
         set_state(dev, PCI_D3cold);
         return -EIO;
       }
@@ -197,7 +219,10 @@ async function pci_set_full_power_state(dev: pci_dev): Promise<int> {
   await pci_read_config_word(dev, dev.pm_cap + R.PCI_PM_CTRL, pmcsr);
   set_state(dev, pmcsr.v & R.PCI_PM_CTRL_STATE_MASK);
   if (dev.current_state !== PCI_D0) {
-    pci_info_ratelimited(dev, `Refused to change power state from ${pci_power_name(dev.current_state)} to D0\n`);
+    pci_info_ratelimited(
+      dev,
+      `Refused to change power state from ${pci_power_name(dev.current_state)} to D0\n`,
+    );
   } else if (ret > 0) {
     // The D3hot -> D0 reset took the BARs; they alone are put back here.
     await pci_restore_bars(dev);
@@ -235,7 +260,10 @@ async function pci_set_low_power_state(dev: pci_dev, state: pci_power_t): Promis
   await pci_read_config_word(dev, dev.pm_cap + R.PCI_PM_CTRL, pmcsr);
   set_state(dev, pmcsr.v & R.PCI_PM_CTRL_STATE_MASK);
   if (dev.current_state !== state) {
-    pci_info_ratelimited(dev, `Refused to change power state from ${pci_power_name(dev.current_state)} to ${pci_power_name(state)}\n`);
+    pci_info_ratelimited(
+      dev,
+      `Refused to change power state from ${pci_power_name(dev.current_state)} to ${pci_power_name(state)}\n`,
+    );
   }
   return 0;
 }
@@ -451,7 +479,12 @@ export async function pci_config_pm_runtime_put(dev: pci_dev): Promise<void> {
 export function pci_bridge_d3_possible(bridge: pci_dev): boolean {
   if (!pci_is_pcie(bridge)) return false;
   const type = pci_pcie_type(bridge);
-  if (type !== R.PCI_EXP_TYPE_ROOT_PORT && type !== R.PCI_EXP_TYPE_UPSTREAM && type !== R.PCI_EXP_TYPE_DOWNSTREAM) return false;
+  if (
+    type !== R.PCI_EXP_TYPE_ROOT_PORT &&
+    type !== R.PCI_EXP_TYPE_UPSTREAM &&
+    type !== R.PCI_EXP_TYPE_DOWNSTREAM
+  )
+    return false;
   const core = pci();
   if (core.pci_bridge_d3_disable) return false;
   if (bridge.is_hotplug_bridge && !core.native_pcie_hotplug) return false;

@@ -3,7 +3,17 @@
 
 import { type int, ref } from '@vfio-lab/sim';
 import { down_read, might_sleep, up_read } from '@vfio-lab/locking';
-import { device_lock, device_trylock, device_unlock, EAGAIN, EINVAL, ENOTTY, msleep, pci_err, pci_info } from '@vfio-lab/kernel';
+import {
+  device_lock,
+  device_trylock,
+  device_unlock,
+  EAGAIN,
+  EINVAL,
+  ENOTTY,
+  msleep,
+  pci_err,
+  pci_info,
+} from '@vfio-lab/kernel';
 import {
   pci_cfg_access_lock,
   pci_cfg_access_trylock,
@@ -184,7 +194,9 @@ export async function pci_reset_secondary_bus(dev: pci_dev): Promise<void> {
 /** C: drivers/pci/pci.c pci_bridge_secondary_bus_reset() */
 export async function pci_bridge_secondary_bus_reset(dev: pci_dev): Promise<int> {
   await pci_reset_secondary_bus(dev);
-  return pci().v61 ? pci_bridge_wait_for_secondary_bus(dev, 'bus reset') : pci_dev_wait(dev, 'bus reset', PCIE_RESET_READY_POLL_MS);
+  return pci().v61
+    ? pci_bridge_wait_for_secondary_bus(dev, 'bus reset')
+    : pci_dev_wait(dev, 'bus reset', PCIE_RESET_READY_POLL_MS);
 }
 
 async function pci_parent_bus_reset(dev: pci_dev, probe: boolean): Promise<int> {
@@ -222,7 +234,10 @@ function pci_dev_specific_reset(_dev: pci_dev, _probe: boolean): int {
 }
 
 /** Index 0 is unused, as in C. */
-export const pci_reset_fn_methods: readonly { name: string; reset_fn: (dev: pci_dev, probe: boolean) => Promise<int> | int }[] = [
+export const pci_reset_fn_methods: readonly {
+  name: string;
+  reset_fn: (dev: pci_dev, probe: boolean) => Promise<int> | int;
+}[] = [
   { name: '', reset_fn: () => -ENOTTY },
   { name: 'device_specific', reset_fn: pci_dev_specific_reset },
   { name: 'acpi', reset_fn: pci_dev_acpi_reset },

@@ -45,10 +45,29 @@ import {
 import { pci } from './core.ts';
 import { ioread8 } from './iomap.ts';
 import { pci_sriov_get_totalvfs } from './iov.ts';
-import { pci_disable_device, pci_enable_device, pci_is_bridge, pci_is_enabled, pci_resource_flags, pci_resource_len } from './pci.ts';
+import {
+  pci_disable_device,
+  pci_enable_device,
+  pci_is_bridge,
+  pci_is_enabled,
+  pci_resource_flags,
+  pci_resource_len,
+} from './pci.ts';
 import { pci_bus_type } from './pci-driver.ts';
-import { pci_bridge_d3_update, pci_config_pm_runtime_get, pci_config_pm_runtime_put, pci_d3cold_disable, pci_d3cold_enable } from './pci-pm.ts';
-import { pci_init_reset_methods, pci_reset_bus, pci_reset_fn_methods, pci_reset_function, pci_reset_supported } from './pci-reset.ts';
+import {
+  pci_bridge_d3_update,
+  pci_config_pm_runtime_get,
+  pci_config_pm_runtime_put,
+  pci_d3cold_disable,
+  pci_d3cold_enable,
+} from './pci-pm.ts';
+import {
+  pci_init_reset_methods,
+  pci_reset_bus,
+  pci_reset_fn_methods,
+  pci_reset_function,
+  pci_reset_supported,
+} from './pci-reset.ts';
 import * as R from './pci_regs.ts';
 import { pci_rescan_bus } from './probe.ts';
 import { pci_stop_and_remove_bus_device_locked } from './remove.ts';
@@ -67,12 +86,19 @@ import {
 type show_fn = (pdev: pci_dev, dev: device) => Awaitable<string | number>;
 type store_fn = (pdev: pci_dev, buf: string, dev: device) => Awaitable<number>;
 
-function ATTR(name: string, mode: number, show: show_fn | null, store: store_fn | null = null): device_attribute {
+function ATTR(
+  name: string,
+  mode: number,
+  show: show_fn | null,
+  store: store_fn | null = null,
+): device_attribute {
   return {
     name,
     mode,
     ...(show === null ? {} : { show: (dev: device) => show(to_pci_dev(dev), dev) }),
-    ...(store === null ? {} : { store: (dev: device, _attr: device_attribute, buf: string) => store(to_pci_dev(dev), buf, dev) }),
+    ...(store === null
+      ? {}
+      : { store: (dev: device, _attr: device_attribute, buf: string) => store(to_pci_dev(dev), buf, dev) }),
   };
 }
 
@@ -209,7 +235,15 @@ async function rescan_store(pdev: pci_dev, buf: string): Promise<number> {
 
 // Link speeds
 
-const speeds = ['Unknown', '2.5 GT/s PCIe', '5.0 GT/s PCIe', '8.0 GT/s PCIe', '16.0 GT/s PCIe', '32.0 GT/s PCIe', '64.0 GT/s PCIe'];
+const speeds = [
+  'Unknown',
+  '2.5 GT/s PCIe',
+  '5.0 GT/s PCIe',
+  '8.0 GT/s PCIe',
+  '16.0 GT/s PCIe',
+  '32.0 GT/s PCIe',
+  '64.0 GT/s PCIe',
+];
 
 /** 6.1 makes the device reachable for these; v5.19 reads whatever answers. */
 async function link<T>(pdev: pci_dev, fn: () => Promise<T>): Promise<T> {
@@ -237,8 +271,14 @@ function link_status(show: (status: int) => string): show_fn {
 }
 
 const link_attrs: device_attribute[] = [
-  RO('current_link_speed', link_status((s) => `${speeds[s & R.PCI_EXP_LNKSTA_CLS] ?? speeds[0]}\n`)),
-  RO('current_link_width', link_status((s) => `${(s & R.PCI_EXP_LNKSTA_NLW) >>> 4}\n`)),
+  RO(
+    'current_link_speed',
+    link_status((s) => `${speeds[s & R.PCI_EXP_LNKSTA_CLS] ?? speeds[0]}\n`),
+  ),
+  RO(
+    'current_link_width',
+    link_status((s) => `${(s & R.PCI_EXP_LNKSTA_NLW) >>> 4}\n`),
+  ),
   RO('max_link_speed', (pdev) => link(pdev, async () => `${speeds[await speed_cap(pdev)] ?? speeds[0]}\n`)),
   RO('max_link_width', (pdev) =>
     link(pdev, async () => {
@@ -423,10 +463,22 @@ export function pci_create_resource_files(dev: pci_dev): void {
     if (size === 0) continue;
     const mmap = (_dev: device, _attr: bin_attribute, vma: vm_area_struct): Awaitable<number> => {
       const len = vma.vm_end - vma.vm_start;
-      if (!(flags & IORESOURCE_MEM) || vma.vm_pgoff * PAGE_SIZE + len > Math.max(size, PAGE_SIZE)) return -EINVAL;
-      return io_remap_pfn_range(vma, vma.vm_start, Math.floor(dev.resource[i].start / PAGE_SIZE) + vma.vm_pgoff, len, vma.vm_page_prot);
+      if (!(flags & IORESOURCE_MEM) || vma.vm_pgoff * PAGE_SIZE + len > Math.max(size, PAGE_SIZE))
+        return -EINVAL;
+      return io_remap_pfn_range(
+        vma,
+        vma.vm_start,
+        Math.floor(dev.resource[i].start / PAGE_SIZE) + vma.vm_pgoff,
+        len,
+        vma.vm_page_prot,
+      );
     };
-    device_create_bin_file(dev.dev, { name: `resource${i}`, mode: 0o600, size, ...(flags & IORESOURCE_IO ? {} : { mmap }) });
+    device_create_bin_file(dev.dev, {
+      name: `resource${i}`,
+      mode: 0o600,
+      size,
+      ...(flags & IORESOURCE_IO ? {} : { mmap }),
+    });
     if (flags & IORESOURCE_MEM && flags & IORESOURCE_PREFETCH) {
       device_create_bin_file(dev.dev, { name: `resource${i}_wc`, mode: 0o600, size, mmap });
     }
@@ -476,15 +528,22 @@ const dev_attrs: device_attribute[] = [
   RO('ari_enabled', (pdev) => `${pdev.bus.self?.ari_enabled ? 1 : 0}\n`),
 ];
 
-const visible = (test: (pdev: pci_dev) => boolean) => (dev: device, attr: device_attribute | bin_attribute) => (test(to_pci_dev(dev)) ? attr.mode : 0);
+const visible = (test: (pdev: pci_dev) => boolean) => (dev: device, attr: device_attribute | bin_attribute) =>
+  test(to_pci_dev(dev)) ? attr.mode : 0;
 
 /** What every device of the bus shows. */
 export const pci_dev_groups: readonly attribute_group[] = [
   new attribute_group({ attrs: dev_attrs }),
-  new attribute_group({ attrs: [RW('reset_method', reset_method_show, reset_method_store), WO('reset', reset_store)], is_visible: visible(pci_reset_supported) }),
+  new attribute_group({
+    attrs: [RW('reset_method', reset_method_show, reset_method_store), WO('reset', reset_store)],
+    is_visible: visible(pci_reset_supported),
+  }),
   new attribute_group({ attrs: link_attrs, is_visible: visible(pci_is_pcie) }),
   new attribute_group({
-    attrs: [RO('secondary_bus_number', bus_number(R.PCI_SECONDARY_BUS)), RO('subordinate_bus_number', bus_number(R.PCI_SUBORDINATE_BUS))],
+    attrs: [
+      RO('secondary_bus_number', bus_number(R.PCI_SECONDARY_BUS)),
+      RO('subordinate_bus_number', bus_number(R.PCI_SUBORDINATE_BUS)),
+    ],
     is_visible: visible(pci_is_bridge),
   }),
   new attribute_group({
@@ -500,11 +559,23 @@ export const pci_dev_groups: readonly attribute_group[] = [
     is_visible: visible((p) => pci().v61 && pci_is_bridge(p)),
   }),
   new attribute_group({ attrs: sriov_attrs, is_visible: visible((p) => p.is_physfn) }),
-  new attribute_group({ attrs: [RO('boot_vga', () => '1\n')], is_visible: visible((p) => p.class >>> 8 === PCI_CLASS_DISPLAY_VGA) }),
+  new attribute_group({
+    attrs: [RO('boot_vga', () => '1\n')],
+    is_visible: visible((p) => p.class >>> 8 === PCI_CLASS_DISPLAY_VGA),
+  }),
   new attribute_group({ attrs: [WO('remove', remove_store), WO('rescan', rescan_store)] }),
-  new attribute_group({ bin_attrs: [config_files[0]], is_visible: visible((p) => p.cfg_size <= R.PCI_CFG_SPACE_SIZE) }),
-  new attribute_group({ bin_attrs: [config_files[1]], is_visible: visible((p) => p.cfg_size > R.PCI_CFG_SPACE_SIZE) }),
-  new attribute_group({ bin_attrs: [rom_file], is_visible: visible((p) => pci_resource_len(p, PCI_ROM_RESOURCE) > 0) }),
+  new attribute_group({
+    bin_attrs: [config_files[0]],
+    is_visible: visible((p) => p.cfg_size <= R.PCI_CFG_SPACE_SIZE),
+  }),
+  new attribute_group({
+    bin_attrs: [config_files[1]],
+    is_visible: visible((p) => p.cfg_size > R.PCI_CFG_SPACE_SIZE),
+  }),
+  new attribute_group({
+    bin_attrs: [rom_file],
+    is_visible: visible((p) => pci_resource_len(p, PCI_ROM_RESOURCE) > 0),
+  }),
 ];
 
 /** /sys/bus/pci/rescan */

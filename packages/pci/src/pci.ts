@@ -13,7 +13,20 @@ import {
   raw_spin_unlock_irqrestore,
   up_read,
 } from '@vfio-lab/locking';
-import { EBUSY, EINVAL, EIO, ENOMEM, GFP_KERNEL, kfree, kzalloc, mdelay, msleep, pci_err, pci_warn, WARN_ON_ONCE } from '@vfio-lab/kernel';
+import {
+  EBUSY,
+  EINVAL,
+  EIO,
+  ENOMEM,
+  GFP_KERNEL,
+  kfree,
+  kzalloc,
+  mdelay,
+  msleep,
+  pci_err,
+  pci_warn,
+  WARN_ON_ONCE,
+} from '@vfio-lab/kernel';
 import {
   pci_bus_ops_read,
   pci_bus_ops_write,
@@ -34,7 +47,14 @@ import { pci_restore_iov_state } from './iov.ts';
 import { pci_restore_msi_state } from './msi.ts';
 import { pci_set_power_state, pci_update_current_state } from './pci-pm.ts';
 import * as R from './pci_regs.ts';
-import { __release_region, __request_region, IORESOURCE_IO, IORESOURCE_MEM, type resource, resource_size } from './resource.ts';
+import {
+  __release_region,
+  __request_region,
+  IORESOURCE_IO,
+  IORESOURCE_MEM,
+  type resource,
+  resource_size,
+} from './resource.ts';
 import {
   PCI_D0,
   PCI_ROM_RESOURCE,
@@ -214,7 +234,8 @@ async function pci_save_pcie_state(dev: pci_dev): Promise<int> {
 async function pci_restore_pcie_state(dev: pci_dev): Promise<void> {
   const save = pci_find_saved_cap(dev, R.PCI_CAP_ID_EXP);
   if (save === null) return;
-  for (let i = 0; i < pcie_saved_regs.length; i++) await pcie_capability_write_word(dev, pcie_saved_regs[i], save.data[i]);
+  for (let i = 0; i < pcie_saved_regs.length; i++)
+    await pcie_capability_write_word(dev, pcie_saved_regs[i], save.data[i]);
 }
 
 async function pci_save_pcix_state(dev: pci_dev): Promise<int> {
@@ -282,7 +303,8 @@ async function pci_restore_aer_state(dev: pci_dev): Promise<void> {
     await pci_read_config_dword(dev, aer + reg, status);
     await pci_write_config_dword(dev, aer + reg, status.v);
   }
-  for (let i = 0; i < aer_saved_regs.length; i++) await pci_write_config_dword(dev, aer + aer_saved_regs[i], save.data[i]);
+  for (let i = 0; i < aer_saved_regs.length; i++)
+    await pci_write_config_dword(dev, aer + aer_saved_regs[i], save.data[i]);
 }
 
 /** Room for the capabilities that pci_save_state() saves. C: drivers/pci/pci.c pci_allocate_cap_save_buffers() */
@@ -314,7 +336,13 @@ export async function pci_save_state(dev: pci_dev): Promise<int> {
   return 0;
 }
 
-async function pci_restore_config_dword(dev: pci_dev, offset: int, saved: u32, retry: int, force: boolean): Promise<void> {
+async function pci_restore_config_dword(
+  dev: pci_dev,
+  offset: int,
+  saved: u32,
+  retry: int,
+  force: boolean,
+): Promise<void> {
   const val = ref(0);
   await pci_read_config_dword(dev, offset, val);
   if (!force && val.v === saved) return;
@@ -327,8 +355,15 @@ async function pci_restore_config_dword(dev: pci_dev, offset: int, saved: u32, r
   }
 }
 
-async function pci_restore_config_space_range(dev: pci_dev, start: int, end: int, retry: int, force: boolean): Promise<void> {
-  for (let i = end; i >= start; i--) await pci_restore_config_dword(dev, 4 * i, dev.saved_config_space[i], retry, force);
+async function pci_restore_config_space_range(
+  dev: pci_dev,
+  start: int,
+  end: int,
+  retry: int,
+  force: boolean,
+): Promise<void> {
+  for (let i = end; i >= start; i--)
+    await pci_restore_config_dword(dev, 4 * i, dev.saved_config_space[i], retry, force);
 }
 
 async function pci_restore_config_space(dev: pci_dev): Promise<void> {
@@ -365,7 +400,11 @@ export function pci_store_saved_state(dev: pci_dev): pci_saved_state | null {
   const state = kzalloc(pci_saved_state, GFP_KERNEL);
   if (state === null) return null;
   state.config_space.set(dev.saved_config_space);
-  state.cap = dev.saved_cap_space.map((s) => ({ cap_nr: s.cap_nr, cap_extended: s.cap_extended, data: s.data.slice() }));
+  state.cap = dev.saved_cap_space.map((s) => ({
+    cap_nr: s.cap_nr,
+    cap_extended: s.cap_extended,
+    data: s.data.slice(),
+  }));
   return state;
 }
 
@@ -421,7 +460,8 @@ async function do_pci_enable_device(dev: pci_dev, bars: int): Promise<int> {
   if (pin.v) {
     const cmd = ref(0);
     await pci_read_config_word(dev, R.PCI_COMMAND, cmd);
-    if (cmd.v & R.PCI_COMMAND_INTX_DISABLE) await pci_write_config_word(dev, R.PCI_COMMAND, cmd.v & ~R.PCI_COMMAND_INTX_DISABLE);
+    if (cmd.v & R.PCI_COMMAND_INTX_DISABLE)
+      await pci_write_config_word(dev, R.PCI_COMMAND, cmd.v & ~R.PCI_COMMAND_INTX_DISABLE);
   }
   return 0;
 }
@@ -476,12 +516,16 @@ export async function pci_reenable_device(dev: pci_dev): Promise<int> {
 async function do_pci_disable_device(dev: pci_dev): Promise<void> {
   const cmd = ref(0);
   await pci_read_config_word(dev, R.PCI_COMMAND, cmd);
-  if (cmd.v & R.PCI_COMMAND_MASTER) await pci_write_config_word(dev, R.PCI_COMMAND, cmd.v & ~R.PCI_COMMAND_MASTER);
+  if (cmd.v & R.PCI_COMMAND_MASTER)
+    await pci_write_config_word(dev, R.PCI_COMMAND, cmd.v & ~R.PCI_COMMAND_MASTER);
 }
 
 /** Count a disable; the last stops bus mastering. Decoding and power stay. C: drivers/pci/pci.c pci_disable_device() */
 export async function pci_disable_device(dev: pci_dev): Promise<void> {
-  WARN_ON_ONCE((await atomic_read(dev.enable_cnt)) <= 0, `${pci_name(dev)}: disabling already-disabled device`);
+  WARN_ON_ONCE(
+    (await atomic_read(dev.enable_cnt)) <= 0,
+    `${pci_name(dev)}: disabling already-disabled device`,
+  );
   if (!(await atomic_dec_and_test(dev.enable_cnt))) return;
   await do_pci_disable_device(dev);
   dev.is_busmaster = false;
@@ -595,7 +639,8 @@ export function pci_request_region(dev: pci_dev, bar: int, res_name: string): in
   if (pci_resource_len(dev, bar) === 0) return 0;
   const root = tree_of(dev, bar);
   if (root === null) return 0;
-  if (__request_region(root, pci_resource_start(dev, bar), pci_resource_len(dev, bar), res_name, 0) !== null) return 0;
+  if (__request_region(root, pci_resource_start(dev, bar), pci_resource_len(dev, bar), res_name, 0) !== null)
+    return 0;
   const r = dev.resource[bar];
   pci_warn(dev, `BAR ${bar}: can't reserve [mem ${hex(r.start)}-${hex(r.end)}]\n`);
   return -EBUSY;
@@ -659,14 +704,22 @@ export async function pci_device_is_present(dev: pci_dev): Promise<boolean> {
 }
 
 /** Call `cb` for every device of a bus and below, parents first, until it gives non-zero. C: drivers/pci/bus.c pci_walk_bus() */
-export async function pci_walk_bus(top: pci_bus, cb: (dev: pci_dev, userdata: unknown) => Promise<int> | int, userdata: unknown = null): Promise<void> {
+export async function pci_walk_bus(
+  top: pci_bus,
+  cb: (dev: pci_dev, userdata: unknown) => Promise<int> | int,
+  userdata: unknown = null,
+): Promise<void> {
   const sem = pci().pci_bus_sem;
   await down_read(sem);
   await walk(top, cb, userdata);
   await up_read(sem);
 }
 
-async function walk(bus: pci_bus, cb: (dev: pci_dev, userdata: unknown) => Promise<int> | int, userdata: unknown): Promise<int> {
+async function walk(
+  bus: pci_bus,
+  cb: (dev: pci_dev, userdata: unknown) => Promise<int> | int,
+  userdata: unknown,
+): Promise<int> {
   for (const dev of [...bus.devices]) {
     const ret = await cb(dev, userdata);
     if (ret) return ret;
@@ -681,4 +734,3 @@ async function walk(bus: pci_bus, cb: (dev: pci_dev, userdata: unknown) => Promi
 export function hex(n: number): string {
   return `0x${n.toString(16).padStart(8, '0')}`;
 }
-

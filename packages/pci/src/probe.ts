@@ -2,7 +2,7 @@
 // drivers/pci/probe.c, bus.c (v5.19-rc4): finding devices. BAR sizes come from the machine's description instead of the
 // write-all-ones dance; everything else is read from the hardware.
 
-import { type int, ref, type u32 } from '@vfio-lab/sim';
+import { type int, ref } from '@vfio-lab/sim';
 import { down_write, mutex_lock, mutex_unlock, up_write } from '@vfio-lab/locking';
 import { dev_set_name, device_add, device_attach, device_initialize, EIO, pci_err } from '@vfio-lab/kernel';
 import {
@@ -18,7 +18,14 @@ import { pci } from './core.ts';
 import type { pci_function_hw } from './hw/function.ts';
 import { pci_iov_init } from './iov.ts';
 import { pci_msi_init } from './msi.ts';
-import { pci_allocate_cap_save_buffers, pci_disable_device, pci_enable_device, pci_find_capability, pci_find_ext_capability, pci_is_bridge } from './pci.ts';
+import {
+  pci_allocate_cap_save_buffers,
+  pci_disable_device,
+  pci_enable_device,
+  pci_find_capability,
+  pci_find_ext_capability,
+  pci_is_bridge,
+} from './pci.ts';
 import { pci_acpi_setup } from './pci-acpi.ts';
 import { pci_bus_type } from './pci-driver.ts';
 import { pci_bridge_d3_update, pci_pm_init } from './pci-pm.ts';
@@ -149,7 +156,11 @@ async function pci_configure_ari(dev: pci_dev): Promise<void> {
 }
 
 async function pci_init_capabilities(dev: pci_dev): Promise<void> {
-  await pci_msi_init(dev, await pci_find_capability(dev, R.PCI_CAP_ID_MSI), await pci_find_capability(dev, R.PCI_CAP_ID_MSIX));
+  await pci_msi_init(
+    dev,
+    await pci_find_capability(dev, R.PCI_CAP_ID_MSI),
+    await pci_find_capability(dev, R.PCI_CAP_ID_MSIX),
+  );
   await pci_allocate_cap_save_buffers(dev);
   await pci_pm_init(dev);
   pci_vpd_init(dev, await pci_find_capability(dev, R.PCI_CAP_ID_VPD));
@@ -219,7 +230,12 @@ async function pci_scan_single_device(bus: pci_bus, hw: pci_function_hw): Promis
 }
 
 /** A new bus below a bridge, or a root bus. */
-export function pci_alloc_bus(parent: pci_bus | null, self: pci_dev | null, number: int, busn_end: int): pci_bus {
+export function pci_alloc_bus(
+  parent: pci_bus | null,
+  self: pci_dev | null,
+  number: int,
+  busn_end: int,
+): pci_bus {
   const bus = new pci_bus();
   bus.parent = parent;
   bus.self = self;
@@ -260,7 +276,8 @@ function devfn_of(hw: pci_function_hw): int {
 /** Let drivers see all new devices of a bus and below. C: drivers/pci/bus.c pci_bus_add_devices() */
 export async function pci_bus_add_devices(bus: pci_bus): Promise<void> {
   for (const dev of [...bus.devices]) if (!dev.is_added) await pci_bus_add_device(dev);
-  for (const dev of [...bus.devices]) if (dev.subordinate !== null) await pci_bus_add_devices(dev.subordinate);
+  for (const dev of [...bus.devices])
+    if (dev.subordinate !== null) await pci_bus_add_devices(dev.subordinate);
 }
 
 /** Look for devices that were not there or were removed. C: drivers/pci/probe.c pci_rescan_bus() */
@@ -275,5 +292,3 @@ export function is_port(dev: pci_dev): boolean {
   const type = pci_pcie_type(dev);
   return dev.pcie_cap !== 0 && (type === R.PCI_EXP_TYPE_ROOT_PORT || type === R.PCI_EXP_TYPE_DOWNSTREAM);
 }
-
-export type { u32 };

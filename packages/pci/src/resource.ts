@@ -94,7 +94,11 @@ export function insert_resource(root: resource, fresh: resource): int {
     const conflict = __request_resource(up, fresh);
     if (conflict === null) return 0;
     if (conflict === up) return -EBUSY;
-    if (conflict.start <= fresh.start && conflict.end >= fresh.end && !(conflict.start === fresh.start && conflict.end === fresh.end)) {
+    if (
+      conflict.start <= fresh.start &&
+      conflict.end >= fresh.end &&
+      !(conflict.start === fresh.start && conflict.end === fresh.end)
+    ) {
       up = conflict;
       continue;
     }
@@ -103,7 +107,13 @@ export function insert_resource(root: resource, fresh: resource): int {
 }
 
 /** C: kernel/resource.c __request_region(): claim a busy region inside the tree; null when taken. */
-export function __request_region(root: resource, start: number, n: number, name: string, flags: u32): resource | null {
+export function __request_region(
+  root: resource,
+  start: number,
+  n: number,
+  name: string,
+  flags: u32,
+): resource | null {
   const res = new resource();
   res.name = name;
   res.start = start;

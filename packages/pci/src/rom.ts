@@ -37,13 +37,19 @@ async function pci_get_rom_size(dev: pci_dev, rom: iomem, size: number): Promise
     // Each image starts with 55 aa and points to a "PCIR" block that tells its length in units of 512.
     const signature = await ioread16(rom, image);
     if (signature !== 0xaa55) {
-      pci_info(dev, `Invalid PCI ROM header signature: expecting 0xaa55, got 0x${signature.toString(16).padStart(4, '0')}\n`);
+      pci_info(
+        dev,
+        `Invalid PCI ROM header signature: expecting 0xaa55, got 0x${signature.toString(16).padStart(4, '0')}\n`,
+      );
       break;
     }
     const pds = image + (await ioread16(rom, image + 24));
     const pcir = await ioread32(rom, pds);
     if (pcir !== 0x52494350) {
-      pci_info(dev, `Invalid PCI ROM data signature: expecting 0x52494350, got 0x${pcir.toString(16).padStart(8, '0')}\n`);
+      pci_info(
+        dev,
+        `Invalid PCI ROM data signature: expecting 0x52494350, got 0x${pcir.toString(16).padStart(8, '0')}\n`,
+      );
       break;
     }
     last_image = ((await ioread8(rom, pds + 21)) & 0x80) !== 0;

@@ -34,7 +34,10 @@ export function pci_get_class(class_code: u32, from: pci_dev | null): Promise<pc
 
 /** C: drivers/pci/search.c pci_get_device() */
 export function pci_get_device(vendor: u32, device: u32, from: pci_dev | null): Promise<pci_dev | null> {
-  return next_device(from, (d) => (vendor === PCI_ANY_ID || d.vendor === vendor) && (device === PCI_ANY_ID || d.device === device));
+  return next_device(
+    from,
+    (d) => (vendor === PCI_ANY_ID || d.vendor === vendor) && (device === PCI_ANY_ID || d.device === device),
+  );
 }
 
 /** C: drivers/pci/search.c pci_get_domain_bus_and_slot() */

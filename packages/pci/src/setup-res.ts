@@ -3,7 +3,12 @@
 
 import { pci_err } from '@vfio-lab/kernel';
 import { type int, ref } from '@vfio-lab/sim';
-import { pci_read_config_dword, pci_read_config_word, pci_write_config_dword, pci_write_config_word } from './access.ts';
+import {
+  pci_read_config_dword,
+  pci_read_config_word,
+  pci_write_config_dword,
+  pci_write_config_word,
+} from './access.ts';
 import { pci_iov_update_resource } from './iov.ts';
 import * as R from './pci_regs.ts';
 import { IORESOURCE_IO, IORESOURCE_MEM_64, IORESOURCE_ROM_ENABLE, IORESOURCE_UNSET } from './resource.ts';
@@ -57,5 +62,6 @@ async function pci_std_update_resource(dev: pci_dev, resno: int): Promise<void> 
 /** Write a BAR from its resource. C: drivers/pci/setup-res.c pci_update_resource() */
 export async function pci_update_resource(dev: pci_dev, resno: int): Promise<void> {
   if (resno <= PCI_ROM_RESOURCE) await pci_std_update_resource(dev, resno);
-  else if (resno >= PCI_IOV_RESOURCES && resno <= PCI_IOV_RESOURCE_END) await pci_iov_update_resource(dev, resno);
+  else if (resno >= PCI_IOV_RESOURCES && resno <= PCI_IOV_RESOURCE_END)
+    await pci_iov_update_resource(dev, resno);
 }

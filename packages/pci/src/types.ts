@@ -3,7 +3,7 @@
 
 import type { int, u16, u32, u8 } from '@vfio-lab/sim';
 import { atomic_t, mutex, spinlock_t } from '@vfio-lab/locking';
-import { attribute_group, type bus_type, type dev_pm_ops, device, device_driver, list_head, type module } from '@vfio-lab/kernel';
+import { device, device_driver } from '@vfio-lab/kernel';
 import type { msi_desc } from './msi.ts';
 import type { pci_function_hw } from './hw/function.ts';
 import type { iomem } from './iomap.ts';
@@ -274,8 +274,6 @@ export class pci_dev {
   /** PM QoS flag NO_POWER_OFF set by user space. */
   no_power_off = false;
   link_active_reporting = false;
-  /** Groups of sysfs files this device shows. */
-  groups: attribute_group[] = [];
 
   constructor(hw: pci_function_hw) {
     this.hw = hw;
@@ -291,5 +289,3 @@ export function to_pci_dev(dev: device): pci_dev {
 export function to_pci_driver(drv: device_driver): pci_driver {
   return drv.container as pci_driver;
 }
-
-export type { bus_type, dev_pm_ops, module, list_head };

@@ -64,7 +64,8 @@ function conflict(vgadev: vga_device, rsrc: u32): boolean {
   return pci().vga_devices.some(
     (v) =>
       v !== vgadev &&
-      ((rsrc & VGA_RSRC_LEGACY_IO && v.io_lock_cnt > 0) || (rsrc & VGA_RSRC_LEGACY_MEM && v.mem_lock_cnt > 0)),
+      ((rsrc & VGA_RSRC_LEGACY_IO && v.io_lock_cnt > 0) ||
+        (rsrc & VGA_RSRC_LEGACY_MEM && v.mem_lock_cnt > 0)),
   );
 }
 

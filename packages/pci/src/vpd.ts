@@ -4,7 +4,12 @@
 import { type int, ref, type u8 } from '@vfio-lab/sim';
 import { mutex_lock, mutex_lock_interruptible, mutex_unlock } from '@vfio-lab/locking';
 import { EINTR, EINVAL, EIO, ENODEV, ETIMEDOUT, pci_warn, udelay } from '@vfio-lab/kernel';
-import { pci_user_read_config_dword, pci_user_read_config_word, pci_user_write_config_dword, pci_user_write_config_word } from './access.ts';
+import {
+  pci_user_read_config_dword,
+  pci_user_read_config_word,
+  pci_user_write_config_dword,
+  pci_user_write_config_word,
+} from './access.ts';
 import * as R from './pci_regs.ts';
 import type { pci_dev } from './types.ts';
 
@@ -21,7 +26,10 @@ async function pci_vpd_wait(dev: pci_dev, set: boolean): Promise<int> {
     udelay(max_sleep);
     slept += max_sleep;
   }
-  pci_warn(dev, 'VPD access failed.  This is likely a firmware bug on this device.  Contact the card vendor for a firmware update\n');
+  pci_warn(
+    dev,
+    'VPD access failed.  This is likely a firmware bug on this device.  Contact the card vendor for a firmware update\n',
+  );
   return -ETIMEDOUT;
 }
 
@@ -60,7 +68,11 @@ export async function pci_write_vpd(dev: pci_dev, pos: number, count: int, buf: 
   let ret = 0;
   for (let i = 0; i < count; i += 4) {
     const b = (k: int): u8 => buf[i + k];
-    ret = await pci_user_write_config_dword(dev, dev.vpd.cap + R.PCI_VPD_DATA, (b(0) | (b(1) << 8) | (b(2) << 16) | (b(3) << 24)) >>> 0);
+    ret = await pci_user_write_config_dword(
+      dev,
+      dev.vpd.cap + R.PCI_VPD_DATA,
+      (b(0) | (b(1) << 8) | (b(2) << 16) | (b(3) << 24)) >>> 0,
+    );
     if (ret < 0) break;
     ret = await pci_user_write_config_word(dev, dev.vpd.cap + R.PCI_VPD_ADDR, (pos + i) | R.PCI_VPD_ADDR_F);
     if (ret < 0) break;

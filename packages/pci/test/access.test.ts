@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only
-import { join, ref, spawn } from '@vfio-lab/sim';
+import { join, ref, sleep_ns, spawn } from '@vfio-lab/sim';
 import { EFAULT, EINVAL, EIO, ENODEV, ENOSPC, ENOTTY, ERANGE } from '@vfio-lab/kernel';
 import { describe, expect, it } from 'vitest';
 import * as P from '../src/index.ts';
@@ -43,7 +43,17 @@ describe('kernel accessors', () => {
 
   it('maps PCIBIOS codes to errno', () => {
     const codes = [0, -5, 0x81, 0x83, 0x86, 0x87, 0x88, 0x89, 0x99];
-    expect(codes.map(P.pcibios_err_to_errno)).toEqual([0, -5, -ENOTTY, -ENOTTY, -ENODEV, -EFAULT, -EIO, -ENOSPC, -ERANGE]);
+    expect(codes.map(P.pcibios_err_to_errno)).toEqual([
+      0,
+      -5,
+      -ENOTTY,
+      -ENOTTY,
+      -ENODEV,
+      -EFAULT,
+      -EIO,
+      -ENOSPC,
+      -ERANGE,
+    ]);
   });
 });
 
@@ -72,6 +82,7 @@ describe('user accessors', () => {
         order.push('locked');
         await P.pci_cfg_access_unlock(dev);
       });
+      await sleep_ns(1000);
       await P.pci_read_config_dword(dev, 0, v);
       order.push('kernel');
       await P.pci_cfg_access_unlock(dev);

@@ -9,7 +9,8 @@ type Bytes = readonly (readonly [off: number, size: number, val: number])[];
 
 export function config(size: number, bytes: Bytes): Uint8Array {
   const c = new Uint8Array(size);
-  for (const [off, n, val] of bytes) for (let i = 0; i < n; i++) c[off + i] = Math.floor(val / 2 ** (8 * i)) & 0xff;
+  for (const [off, n, val] of bytes)
+    for (let i = 0; i < n; i++) c[off + i] = Math.floor(val / 2 ** (8 * i)) & 0xff;
   return c;
 }
 
@@ -95,7 +96,13 @@ export function endpoint(o: EndpointOptions = {}): P.pci_device_description & { 
   }
   if (o.pcie !== false) {
     caps.push([0x60, 0x10]);
-    bytes.push([0x62, 2, 0x0002], [0x64, 4, o.flr ? 0x10008000 : 0x00008000], [0x68, 2, 0x2810], [0x6c, 4, 0x0411], [0x72, 2, 0x0011]);
+    bytes.push(
+      [0x62, 2, 0x0002],
+      [0x64, 4, o.flr ? 0x10008000 : 0x00008000],
+      [0x68, 2, 0x2810],
+      [0x6c, 4, 0x0411],
+      [0x72, 2, 0x0011],
+    );
   }
   if (o.msix !== undefined) {
     caps.push([0xa0, 0x11]);
@@ -116,11 +123,21 @@ export function endpoint(o: EndpointOptions = {}): P.pci_device_description & { 
     { start: 0, end: 0, flags: 0 },
     { start: 0, end: 0, flags: 0 },
     { start: 0, end: 0, flags: 0 },
-    o.rom === true ? { start: base + 0x2000, end: base + 0x27ff, flags: 0x46200 } : { start: 0, end: 0, flags: 0 },
+    o.rom === true
+      ? { start: base + 0x2000, end: base + 0x27ff, flags: 0x46200 }
+      : { start: 0, end: 0, flags: 0 },
   ];
   if (o.sriov === true) {
     bytes.push([0x100, 4, 0x1200000e], [0x120, 4, 0x00010010]);
-    bytes.push([0x12c, 2, 2], [0x12e, 2, 2], [0x134, 2, 1], [0x136, 2, 1], [0x13a, 2, 0x5679], [0x13c, 4, 1], [0x140, 4, 1]);
+    bytes.push(
+      [0x12c, 2, 2],
+      [0x12e, 2, 2],
+      [0x134, 2, 1],
+      [0x136, 2, 1],
+      [0x13a, 2, 0x5679],
+      [0x13c, 4, 1],
+      [0x140, 4, 1],
+    );
     bytes.push([0x144, 4, base + 0x4004]);
     resources.push({ start: base + 0x4000, end: base + 0x5fff, flags: 0x140204 });
   }

@@ -2,10 +2,13 @@
 import { Machine } from '@vfio-lab/sim';
 import { describe, expect, it } from 'vitest';
 import * as P from '../src/index.ts';
-import { endpoint, type EndpointOptions, port, scratch_model } from './board.ts';
+import { endpoint, type EndpointOptions, port, type scratch_model } from './board.ts';
 
 /** One function without a kernel above it. */
-async function alone(o: EndpointOptions, fn: (hw: P.pci_function_hw, up: P.pci_function_hw, model: scratch_model) => void): Promise<void> {
+async function alone(
+  o: EndpointOptions,
+  fn: (hw: P.pci_function_hw, up: P.pci_function_hw, model: scratch_model) => void,
+): Promise<void> {
   await new Machine({ tracing: true }).run(() => {
     const fabric = new P.pci_fabric();
     const p = port();
@@ -230,7 +233,10 @@ describe('address decoding', () => {
       const fabric = hw.fabric as P.pci_fabric;
       const seen: string[] = [];
       Object.assign(hw.model as object, {
-        legacy_read: (io: boolean, addr: number) => (seen.push(`r${io ? 'p' : 'm'}${addr.toString(16)}`), 0x67),
+        legacy_read: (io: boolean, addr: number) => (
+          seen.push(`r${io ? 'p' : 'm'}${addr.toString(16)}`),
+          0x67
+        ),
         legacy_write: (io: boolean, addr: number) => seen.push(`w${io ? 'p' : 'm'}${addr.toString(16)}`),
       });
       expect(fabric.read(0x3cc, 1, true)).toBe(0xff);

@@ -1,11 +1,28 @@
 // SPDX-License-Identifier: GPL-2.0-only
-import { EBUSY, EINVAL, EIO, ENOENT, ENOMEM, ENOSYS, ERANGE, sysfs_list, sysfs_read, sysfs_write } from '@vfio-lab/kernel';
+import {
+  EBUSY,
+  EINVAL,
+  EIO,
+  ENOENT,
+  ENOMEM,
+  ENOSYS,
+  ERANGE,
+  sysfs_list,
+  sysfs_read,
+  sysfs_write,
+} from '@vfio-lab/kernel';
 import { describe, expect, it } from 'vitest';
 import * as P from '../src/index.ts';
 import { board, boot, endpoint, kinds, port } from './board.ts';
 
 const dir = '/sys/bus/pci/devices/0000:01:00.0';
-const any = { device: P.PCI_ANY_ID, subvendor: P.PCI_ANY_ID, subdevice: P.PCI_ANY_ID, class: 0, class_mask: 0 };
+const any = {
+  device: P.PCI_ANY_ID,
+  subvendor: P.PCI_ANY_ID,
+  subdevice: P.PCI_ANY_ID,
+  class: 0,
+  class_mask: 0,
+};
 
 describe('SR-IOV', () => {
   it('enabling makes VFs with the ids of the PF, their BARs, no pin and no memory bit', () =>
@@ -15,7 +32,13 @@ describe('SR-IOV', () => {
       expect(await P.pci_enable_sriov(dev, 2)).toBe(0);
       expect(P.pci_num_vf(dev)).toBe(2);
       const vf = P.pci_find_device_by_name('0000:01:00.2') as P.pci_dev;
-      expect([vf.vendor, vf.device, vf.is_virtfn, vf.no_command_memory, vf.irq]).toEqual([0x1234, 0x5679, true, true, 0]);
+      expect([vf.vendor, vf.device, vf.is_virtfn, vf.no_command_memory, vf.irq]).toEqual([
+        0x1234,
+        0x5679,
+        true,
+        true,
+        0,
+      ]);
       expect(P.pci_physfn(vf)).toBe(dev);
       expect(P.pci_iov_vf_id(vf)).toBe(1);
       expect(P.pci_iov_vf_id(dev)).toBe(-EINVAL);
@@ -110,7 +133,9 @@ describe('SR-IOV', () => {
       await sysfs_write(`${dir}/sriov_numvfs`, '1');
       expect(P.pci_find_device_by_name('0000:01:00.1')?.driver).toBeNull();
       await P.pci_unregister_driver(drv);
-    }).then((m) => expect(m.log.some((l) => l.includes('driver left SR-IOV enabled after remove'))).toBe(true)));
+    }).then((m) =>
+      expect(m.log.some((l) => l.includes('driver left SR-IOV enabled after remove'))).toBe(true),
+    ));
 
   it('VFs left enabled by firmware are switched off at scan; a PF without VFs is no PF', () => {
     const on = endpoint({ sriov: true });
@@ -121,13 +146,19 @@ describe('SR-IOV', () => {
     const resources = odd.resources.map((r, i) => (i === 7 ? { ...r, end: r.start + 0x2ff } : r));
     return boot({ devices: [port(), on] }, async (dev) => expect(dev.hw.get16(0x128) & 1).toBe(0))
       .then(() => boot({ devices: [port(), none] }, async (dev) => expect(dev.is_physfn).toBe(false)))
-      .then(() => boot({ devices: [port(), { ...odd, resources }] }, async (dev) => expect(dev.is_physfn).toBe(false)))
+      .then(() =>
+        boot({ devices: [port(), { ...odd, resources }] }, async (dev) => expect(dev.is_physfn).toBe(false)),
+      )
       .then(() => {});
   });
 
   it('a VF may be described by itself', () => {
     const e = endpoint({ sriov: true });
-    const vf = { config: new Uint8Array(256).fill(0x10, 0, 4), wmask: new Uint8Array(256), quirks: { refuses_d3: true } };
+    const vf = {
+      config: new Uint8Array(256).fill(0x10, 0, 4),
+      wmask: new Uint8Array(256),
+      quirks: { refuses_d3: true },
+    };
     return boot({ devices: [port(), { ...e, vf }] }, async (dev) => {
       await P.pci_enable_device(dev);
       await P.pci_enable_sriov(dev, 1);

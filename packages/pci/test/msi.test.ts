@@ -45,7 +45,7 @@ describe('MSI', () => {
       dev.hw.send_msi(2);
       dev.hw.send_msi(0);
       await sleep_ns(1e6);
-      expect(seen.sort()).toEqual([0, 2]);
+      expect(seen.sort((a, b) => a - b)).toEqual([0, 2]);
       for (let i = 0; i < 3; i++) await free_irq(P.pci_irq_vector(dev, i), dev);
       await P.pci_free_irq_vectors(dev);
       await P.pci_free_irq_vectors(dev);
@@ -165,9 +165,13 @@ describe('MSI-X', () => {
   });
 
   it('a message that nobody asked for goes nowhere', () =>
-    boot(board({ msix: 2 }), async () => {
-      P.deliver_msi(12345);
-    }, { tracing: true }).then((m) => expect(m.events.some((e) => e.text.includes('goes nowhere'))).toBe(true)));
+    boot(
+      board({ msix: 2 }),
+      async () => {
+        P.deliver_msi(12345);
+      },
+      { tracing: true },
+    ).then((m) => expect(m.events.some((e) => e.text.includes('goes nowhere'))).toBe(true)));
 
   it('the scan turns off what firmware left on', () => {
     const e = endpoint({ msi: 0x0001, msix: 2 });

@@ -19,7 +19,16 @@ const ms = 1_000_000;
 async function sleepy(pm: NonNullable<P.pci_driver['driver']['pm']> = {}): Promise<P.pci_driver> {
   const drv = new P.pci_driver();
   drv.name = 'sleepy';
-  drv.id_table = [{ vendor: 0x1234, device: P.PCI_ANY_ID, subvendor: P.PCI_ANY_ID, subdevice: P.PCI_ANY_ID, class: 0, class_mask: 0 }];
+  drv.id_table = [
+    {
+      vendor: 0x1234,
+      device: P.PCI_ANY_ID,
+      subvendor: P.PCI_ANY_ID,
+      subdevice: P.PCI_ANY_ID,
+      class: 0,
+      class_mask: 0,
+    },
+  ];
   drv.driver.pm = pm;
   drv.probe = async (dev) => {
     await P.pci_enable_device(dev);
@@ -59,15 +68,21 @@ describe('pci_set_power_state', () => {
     }).then(() => {}));
 
   it('goes to D3hot and back with 10 ms each way', () =>
-    boot(board({ pmcsr: 8 }), async (dev) => {
-      await P.pci_enable_device(dev);
-      expect(await P.pci_set_power_state(dev, P.PCI_D3hot)).toBe(0);
-      expect([dev.current_state, dev.hw.power]).toEqual([P.PCI_D3hot, 3]);
-      expect(await P.pci_set_power_state(dev, -7)).toBe(0);
-      expect([dev.current_state, dev.hw.power]).toEqual([P.PCI_D0, 0]);
-    }, { tracing: true }).then((m) => {
+    boot(
+      board({ pmcsr: 8 }),
+      async (dev) => {
+        await P.pci_enable_device(dev);
+        expect(await P.pci_set_power_state(dev, P.PCI_D3hot)).toBe(0);
+        expect([dev.current_state, dev.hw.power]).toEqual([P.PCI_D3hot, 3]);
+        expect(await P.pci_set_power_state(dev, -7)).toBe(0);
+        expect([dev.current_state, dev.hw.power]).toEqual([P.PCI_D0, 0]);
+      },
+      { tracing: true },
+    ).then((m) => {
       expect(m.clock.now).toBeGreaterThan(20 * ms);
-      expect(m.events.filter((e) => e.kind === 'pci').map((e) => e.text)).toContain('0000:01:00.0: D0 -> D3hot');
+      expect(m.events.filter((e) => e.kind === 'pci').map((e) => e.text)).toContain(
+        '0000:01:00.0: D0 -> D3hot',
+      );
     }));
 
   it('D3hot to D0 with NoSoftRst clear puts back BARs only', () =>
@@ -253,7 +268,11 @@ describe('D3cold by the port above', () => {
   it('resuming one function resumes the port, and the port asks all functions to resume', () =>
     boot(
       {
-        devices: [port(), endpoint({ bdf: '0000:01:00.1', base: 0xfe010000, pmcsr: 8 }), endpoint({ header: 0x80, pmcsr: 8 })],
+        devices: [
+          port(),
+          endpoint({ bdf: '0000:01:00.1', base: 0xfe010000, pmcsr: 8 }),
+          endpoint({ header: 0x80, pmcsr: 8 }),
+        ],
         power_resources: [slot_power()],
       },
       async (dev, up) => {
@@ -327,7 +346,9 @@ describe('D3cold by the port above', () => {
         await pm_runtime_get_sync(up.dev);
         expect(dev.is_disconnected).toBe(true);
       },
-    ).then((m) => expect(m.log.some((l) => l.includes('Data Link Layer Link Active not set in 1000 msec'))).toBe(true)));
+    ).then((m) =>
+      expect(m.log.some((l) => l.includes('Data Link Layer Link Active not set in 1000 msec'))).toBe(true),
+    ));
 
   it('no port D3 before 2015, with hotplug by firmware, or when switched off; forced on otherwise', async () => {
     await boot({ ...cold(), bios_year: 2014 }, async (_dev, up) => {
@@ -371,25 +392,31 @@ describe('power resources of the platform', () => {
       endpoint({ header: 0x80, pmcsr: 8, acpi: { wakeup_valid: true } }),
     ],
     bios_year: 2014,
-    power_resources: [{ name: 'PR', pr0: ['0000:01:00.0', '0000:01:00.1'], pr3: ['0000:01:00.0', '0000:01:00.1'], off }],
+    power_resources: [
+      { name: 'PR', pr0: ['0000:01:00.0', '0000:01:00.1'], pr3: ['0000:01:00.0', '0000:01:00.1'], off },
+    ],
   });
 
   it('a shared resource goes off with the last user, and on again resumes all its dependents', () =>
-    boot(shared('cut'), async (dev) => {
-      const [res] = P.pci().power_resources;
-      const other = P.pci_find_device_by_name('0000:01:00.1');
-      if (other === null) throw new Error('gone');
-      await P.pci_enable_device(dev);
-      await P.pci_enable_device(other);
-      await P.pci_set_power_state(dev, P.PCI_D3cold);
-      expect([res.ref_count, res.on, dev.current_state]).toEqual([1, true, P.PCI_D3cold]);
-      await P.pci_set_power_state(other, P.PCI_D3cold);
-      expect([res.ref_count, res.on]).toEqual([0, false]);
-      expect(dev.hw.hw_state()).toBe(P.PCI_HW_D3COLD);
-      await P.pci_set_power_state(dev, P.PCI_D0);
-      expect([res.on, dev.current_state]).toEqual([true, P.PCI_D0]);
-      await sleep_ns(ms);
-    }, { tracing: true }).then((m) => expect(m.events.some((e) => e.text === 'power resource PR: _OFF')).toBe(true)));
+    boot(
+      shared('cut'),
+      async (dev) => {
+        const [res] = P.pci().power_resources;
+        const other = P.pci_find_device_by_name('0000:01:00.1');
+        if (other === null) throw new Error('gone');
+        await P.pci_enable_device(dev);
+        await P.pci_enable_device(other);
+        await P.pci_set_power_state(dev, P.PCI_D3cold);
+        expect([res.ref_count, res.on, dev.current_state]).toEqual([1, true, P.PCI_D3cold]);
+        await P.pci_set_power_state(other, P.PCI_D3cold);
+        expect([res.ref_count, res.on]).toEqual([0, false]);
+        expect(dev.hw.hw_state()).toBe(P.PCI_HW_D3COLD);
+        await P.pci_set_power_state(dev, P.PCI_D0);
+        expect([res.on, dev.current_state]).toEqual([true, P.PCI_D0]);
+        await sleep_ns(ms);
+      },
+      { tracing: true },
+    ).then((m) => expect(m.events.some((e) => e.text === 'power resource PR: _OFF')).toBe(true)));
 
   it('a resource that only pretends keeps the registers', () =>
     boot(shared('none'), async (dev) => {

@@ -9,8 +9,15 @@ function methods(dev: P.pci_dev): string[] {
   return dev.reset_methods.map((m) => P.pci_reset_fn_methods[m].name);
 }
 
-const multi = (hotplug: 'none' | 'pciehp' = 'none', kernel: P.pci_kernel = 'v5.19'): P.pci_machine_description => ({
-  devices: [port({ hotplug: hotplug === 'pciehp' }), endpoint({ bdf: '0000:01:00.1', base: 0xfe010000, pmcsr: 8 }), endpoint({ header: 0x80, pmcsr: 8 })],
+const multi = (
+  hotplug: 'none' | 'pciehp' = 'none',
+  kernel: P.pci_kernel = 'v5.19',
+): P.pci_machine_description => ({
+  devices: [
+    port({ hotplug: hotplug === 'pciehp' }),
+    endpoint({ bdf: '0000:01:00.1', base: 0xfe010000, pmcsr: 8 }),
+    endpoint({ header: 0x80, pmcsr: 8 }),
+  ],
   hotplug,
   kernel,
 });
@@ -79,7 +86,9 @@ describe('function resets', () => {
       dev.hw.config[0xc5] = P.PCI_AF_STATUS_TP;
       dev.reset_methods.splice(0, 9, 4);
       expect(await P.pci_reset_function_locked(dev)).toBe(0);
-    }).then((m) => expect(m.log.filter((l) => l.includes('timed out waiting for pending transaction')).length).toBe(2)));
+    }).then((m) =>
+      expect(m.log.filter((l) => l.includes('timed out waiting for pending transaction')).length).toBe(2),
+    ));
 
   it('the PM reset toggles D3hot, needs D0 and never changes current_state', () =>
     boot(board(), async (dev) => {
@@ -122,7 +131,16 @@ describe('function resets', () => {
   it('save wakes the device to D0 first, and COMMAND is DisINTx alone meanwhile; the driver is told', () =>
     boot(board({ flr: true, pmcsr: 8 }), async (dev) => {
       const seen: string[] = [];
-      const drv = P.pci_host_driver('nvme', [{ vendor: 0x1234, device: P.PCI_ANY_ID, subvendor: P.PCI_ANY_ID, subdevice: P.PCI_ANY_ID, class: 0, class_mask: 0 }]);
+      const drv = P.pci_host_driver('nvme', [
+        {
+          vendor: 0x1234,
+          device: P.PCI_ANY_ID,
+          subvendor: P.PCI_ANY_ID,
+          subdevice: P.PCI_ANY_ID,
+          class: 0,
+          class_mask: 0,
+        },
+      ]);
       drv.err_handler = {
         reset_prepare: (d) => void seen.push(`prepare ${P.pci_power_name(d.current_state)}`),
         reset_done: (d) => void seen.push(`done ${P.pci_power_name(d.current_state)}`),
@@ -237,7 +255,11 @@ describe('bus and slot resets', () => {
 });
 
 describe('waiting for a secondary bus', () => {
-  const wait = async (p: Parameters<typeof port>[0], kernel: P.pci_kernel, fn: (up: P.pci_dev, dev: P.pci_dev) => Promise<void>): Promise<number> => {
+  const wait = async (
+    p: Parameters<typeof port>[0],
+    kernel: P.pci_kernel,
+    fn: (up: P.pci_dev, dev: P.pci_dev) => Promise<void>,
+  ): Promise<number> => {
     let spent = 0;
     await boot({ devices: [port(p), endpoint()], kernel }, async (dev, up) => {
       const start = (await import('@vfio-lab/sim')).now();
@@ -248,7 +270,8 @@ describe('waiting for a secondary bus', () => {
   };
 
   it('100 ms up to 5 GT/s; faster links are polled first', async () => {
-    const go = async (up: P.pci_dev): Promise<void> => expect(await P.pci_bridge_wait_for_secondary_bus(up, 'test')).toBe(0);
+    const go = async (up: P.pci_dev): Promise<void> =>
+      expect(await P.pci_bridge_wait_for_secondary_bus(up, 'test')).toBe(0);
     expect(await wait({}, 'v5.19', go)).toBe(100);
     expect(await wait({ speeds: 0xe }, 'v6.1.192', go)).toBe(120);
     expect(await wait({ speeds: 0 }, 'v6.1.192', go)).toBe(100);
@@ -261,8 +284,12 @@ describe('waiting for a secondary bus', () => {
   });
 
   it('a link that stays down: -ENOTTY in 6.1, 0 in v5.19', async () => {
-    await wait({ speeds: 0xe, link_up: false }, 'v6.1.192', async (up) => expect(await P.pci_bridge_wait_for_secondary_bus(up, 'test')).toBe(-ENOTTY));
-    await wait({ speeds: 0xe, link_up: false }, 'v5.19', async (up) => expect(await P.pci_bridge_wait_for_secondary_bus(up, 'test')).toBe(0));
+    await wait({ speeds: 0xe, link_up: false }, 'v6.1.192', async (up) =>
+      expect(await P.pci_bridge_wait_for_secondary_bus(up, 'test')).toBe(-ENOTTY),
+    );
+    await wait({ speeds: 0xe, link_up: false }, 'v5.19', async (up) =>
+      expect(await P.pci_bridge_wait_for_secondary_bus(up, 'test')).toBe(0),
+    );
   });
 
   it('an endpoint, a disconnected or an empty bridge needs no wait; v5.19 gives an absent child another 100 ms', async () => {
@@ -289,7 +316,14 @@ describe('waiting for a secondary bus', () => {
 
   it('a conventional bridge waits a second more', () =>
     boot(
-      { devices: [port({ last: 2 }), port({ bdf: '0000:01:00.0', parent: '0000:00:01.0', bus: 2, conventional: true }), endpoint({ bdf: '0000:02:03.0', parent: '0000:01:00.0' })], kernel: 'v6.1.192' },
+      {
+        devices: [
+          port({ last: 2 }),
+          port({ bdf: '0000:01:00.0', parent: '0000:00:01.0', bus: 2, conventional: true }),
+          endpoint({ bdf: '0000:02:03.0', parent: '0000:01:00.0' }),
+        ],
+        kernel: 'v6.1.192',
+      },
       async () => {
         const bridge = P.pci_find_device_by_name('0000:01:00.0') as P.pci_dev;
         expect(await P.pci_bridge_wait_for_secondary_bus(bridge, 'test')).toBe(0);

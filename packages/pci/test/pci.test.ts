@@ -321,7 +321,13 @@ describe('other registers', () => {
 describe('walking', () => {
   it('visits parents first and stops at the first non-zero', () =>
     boot(
-      { devices: [port({ last: 2 }), port({ bdf: '0000:01:00.0', parent: '0000:00:01.0', bus: 2, conventional: true }), endpoint({ bdf: '0000:02:03.0', parent: '0000:01:00.0' })] },
+      {
+        devices: [
+          port({ last: 2 }),
+          port({ bdf: '0000:01:00.0', parent: '0000:00:01.0', bus: 2, conventional: true }),
+          endpoint({ bdf: '0000:02:03.0', parent: '0000:01:00.0' }),
+        ],
+      },
       async (dev, up) => {
         const seen: string[] = [];
         await P.pci_walk_bus(up.bus, (d) => {

@@ -3,7 +3,7 @@
 
 import type { int, u32 } from '@vfio-lab/sim';
 import * as R from '../pci_regs.ts';
-import { ones, pci_function_hw } from './function.ts';
+import { ones, type pci_function_hw } from './function.ts';
 import { PCI_ROM_BAR, type pci_dma_result } from './model.ts';
 
 /** Translates and performs DMA; the IOMMU package installs one. */
@@ -67,7 +67,11 @@ export class pci_fabric {
 
   /** Who answers this memory or port address now; null: nobody. `hint` is tried first. */
   decode(addr: number, io: boolean, hint: pci_bar_place | null = null): pci_bar_place | null {
-    if (hint !== null && hint.fn.bar_address(hint.bar) === addr - hint.off && hint.fn.is_io(hint.bar) === io) {
+    if (
+      hint !== null &&
+      hint.fn.bar_address(hint.bar) === addr - hint.off &&
+      hint.fn.is_io(hint.bar) === io
+    ) {
       return hint.fn.answers(io) && this.#forwarded(hint.fn, addr, io) ? hint : null;
     }
     for (const fn of this.functions) {
@@ -105,7 +109,9 @@ export class pci_fabric {
     if (at !== null) return at.fn.bar_read(at.bar, at.off, size);
     const vga = this.#legacy(addr, io);
     if (vga === null && this.open_bus_zero && !io) return 0;
-    return vga === null ? ones(size) : ((vga.model?.legacy_read?.(io, addr, size) ?? ones(size)) & ones(size)) >>> 0;
+    return vga === null
+      ? ones(size)
+      : ((vga.model?.legacy_read?.(io, addr, size) ?? ones(size)) & ones(size)) >>> 0;
   }
 
   /** A write by the processor; lost when nobody answers. */

@@ -6,10 +6,17 @@
 // 3. Config writes change exactly the bits of the write mask, and clear the write-1-to-clear bits written as 1.
 // 4. The INTx pin is level: pending, allowed by DisINTx, no MSI, in D0, with power.
 
-import { type int, machine, Obj, trace, type u16, type u32, type u8 } from '@vfio-lab/sim';
+import { type int, machine, Obj, trace, type u16, type u32 } from '@vfio-lab/sim';
 import * as R from '../pci_regs.ts';
 import type { pci_fabric } from './fabric.ts';
-import { PCI_ROM_BAR, type pci_device_model, type pci_dma_result, type pci_function, type pci_reset_kind } from './model.ts';
+import { default_power_on, default_w1c, default_wmask, is_64bit_bar } from './masks.ts';
+import {
+  PCI_ROM_BAR,
+  type pci_device_model,
+  type pci_dma_result,
+  type pci_function,
+  type pci_reset_kind,
+} from './model.ts';
 
 /** Where a function's hardware departs from the specification. All false: by the book. */
 export interface pci_hw_quirks {
@@ -119,9 +126,9 @@ export class pci_function_hw implements pci_function {
     this.af_cap = this.find_cap(R.PCI_CAP_ID_AF);
     this.vpd_cap = this.find_cap(R.PCI_CAP_ID_VPD);
     this.sriov_cap = this.find_ext_cap(R.PCI_EXT_CAP_ID_SRIOV);
-    this.wmask = opts.wmask !== undefined ? Uint8Array.from(opts.wmask) : this.#default_wmask();
-    this.w1c = opts.w1c !== undefined ? Uint8Array.from(opts.w1c) : this.#default_w1c();
-    this.power_on = opts.power_on !== undefined ? Uint8Array.from(opts.power_on) : this.#default_power_on();
+    this.wmask = opts.wmask !== undefined ? Uint8Array.from(opts.wmask) : default_wmask(this);
+    this.w1c = opts.w1c !== undefined ? Uint8Array.from(opts.w1c) : default_w1c(this);
+    this.power_on = opts.power_on !== undefined ? Uint8Array.from(opts.power_on) : default_power_on(this);
     if (this.msix_cap !== 0) {
       const n = (this.get16(this.msix_cap + R.PCI_MSIX_FLAGS) & R.PCI_MSIX_FLAGS_QSIZE) + 1;
       for (let i = 0; i < n; i++) this.#msix.push({ addr: 0n, data: 0, ctrl: R.PCI_MSIX_ENTRY_CTRL_MASKBIT });
@@ -170,85 +177,6 @@ export class pci_function_hw implements pci_function {
       pos = R.PCI_EXT_CAP_NEXT(header);
     }
     return 0;
-  }
-
-  #default_wmask(): Uint8Array {
-    const m = new Uint8Array(this.config.length);
-    const put = (off: int, size: int, mask: number): void => {
-      for (let i = 0; i < size; i++) m[off + i] = Math.floor(mask / 2 ** (8 * i)) & 0xff;
-    };
-    put(R.PCI_COMMAND, 2, 0x0547);
-    m[R.PCI_CACHE_LINE_SIZE] = 0xff;
-    m[R.PCI_INTERRUPT_LINE] = 0xff;
-    const bars = this.is_bridge ? 2 : 6;
-    for (let i = 0; i < bars; i++) {
-      const size = this.bar_sizes[i];
-      if (size === 0) continue;
-      const low = this.get32(R.PCI_BASE_ADDRESS_0 + 4 * i);
-      const type = low & R.PCI_BASE_ADDRESS_SPACE_IO ? 3 : 15;
-      put(R.PCI_BASE_ADDRESS_0 + 4 * i, 4, (~(size - 1) & ~type) >>> 0);
-      if (is_64bit_bar(low)) put(R.PCI_BASE_ADDRESS_0 + 4 * i + 4, 4, ~Math.floor((size - 1) / 2 ** 32) >>> 0);
-    }
-    if (this.bar_sizes[PCI_ROM_BAR] > 0) {
-      put(this.is_bridge ? R.PCI_ROM_ADDRESS1 : R.PCI_ROM_ADDRESS, 4, (~(this.bar_sizes[PCI_ROM_BAR] - 1) | 1) >>> 0);
-    }
-    if (this.is_bridge) {
-      put(R.PCI_PRIMARY_BUS, 4, 0xffffffff);
-      put(R.PCI_IO_BASE, 2, 0xf0f0);
-      put(R.PCI_MEMORY_BASE, 4, 0xfff0fff0);
-      put(R.PCI_PREF_MEMORY_BASE, 4, 0xfff0fff0);
-      put(R.PCI_PREF_BASE_UPPER32, 8, 0xffffffffffff);
-      put(R.PCI_BRIDGE_CONTROL, 2, 0x005f);
-    }
-    if (this.pm_cap !== 0) put(this.pm_cap + R.PCI_PM_CTRL, 2, 0x1f03);
-    if (this.msi_cap !== 0) {
-      const flags = this.get16(this.msi_cap + R.PCI_MSI_FLAGS);
-      put(this.msi_cap + R.PCI_MSI_FLAGS, 2, R.PCI_MSI_FLAGS_ENABLE | R.PCI_MSI_FLAGS_QSIZE);
-      put(this.msi_cap + R.PCI_MSI_ADDRESS_LO, 4, 0xfffffffc);
-      if (flags & R.PCI_MSI_FLAGS_64BIT) {
-        put(this.msi_cap + R.PCI_MSI_ADDRESS_HI, 4, 0xffffffff);
-        put(this.msi_cap + R.PCI_MSI_DATA_64, 2, 0xffff);
-        if (flags & R.PCI_MSI_FLAGS_MASKBIT) put(this.msi_cap + R.PCI_MSI_MASK_64, 4, 0xffffffff);
-      } else {
-        put(this.msi_cap + R.PCI_MSI_DATA_32, 2, 0xffff);
-        if (flags & R.PCI_MSI_FLAGS_MASKBIT) put(this.msi_cap + R.PCI_MSI_MASK_32, 4, 0xffffffff);
-      }
-    }
-    if (this.msix_cap !== 0) put(this.msix_cap + R.PCI_MSIX_FLAGS, 2, R.PCI_MSIX_FLAGS_ENABLE | R.PCI_MSIX_FLAGS_MASKALL);
-    if (this.exp_cap !== 0) {
-      const reset = this.get32(this.exp_cap + R.PCI_EXP_DEVCAP) & R.PCI_EXP_DEVCAP_FLR ? R.PCI_EXP_DEVCTL_BCR_FLR : 0;
-      put(this.exp_cap + R.PCI_EXP_DEVCTL, 2, 0x7fff | reset);
-      put(this.exp_cap + R.PCI_EXP_LNKCTL, 2, 0x01f3);
-      if ((this.get16(this.exp_cap + R.PCI_EXP_FLAGS) & R.PCI_EXP_FLAGS_VERS) >= 2) {
-        put(this.exp_cap + R.PCI_EXP_DEVCTL2, 2, 0x641f);
-        put(this.exp_cap + R.PCI_EXP_LNKCTL2, 2, 0x000f);
-      }
-      if (this.is_bridge) {
-        put(this.exp_cap + R.PCI_EXP_SLTCTL, 2, 0x17ff);
-        put(this.exp_cap + R.PCI_EXP_RTCTL, 2, 0x001f);
-      }
-    }
-    if (this.vpd_cap !== 0) put(this.vpd_cap + R.PCI_VPD_ADDR, 6, 0xffffffffffff);
-    if (this.sriov_cap !== 0) {
-      put(this.sriov_cap + R.PCI_SRIOV_CTRL, 2, 0x001f);
-      put(this.sriov_cap + R.PCI_SRIOV_NUM_VF, 2, 0xffff);
-      put(this.sriov_cap + R.PCI_SRIOV_SYS_PGSIZE, 4, 0xffffffff);
-    }
-    return m;
-  }
-
-  #default_w1c(): Uint8Array {
-    const m = new Uint8Array(this.config.length);
-    m[R.PCI_STATUS + 1] = 0xf9;
-    if (this.pm_cap !== 0) m[this.pm_cap + R.PCI_PM_CTRL + 1] = R.PCI_PM_CTRL_PME_STATUS >>> 8;
-    if (this.exp_cap !== 0) m[this.exp_cap + R.PCI_EXP_DEVSTA] = 0x0f;
-    return m;
-  }
-
-  #default_power_on(): Uint8Array {
-    const p = Uint8Array.from(this.config);
-    for (let i = 0; i < p.length; i++) p[i] &= ~(this.wmask[i] | this.w1c[i]);
-    return p;
   }
 
   // Power and reachability
@@ -325,7 +253,8 @@ export class pci_function_hw implements pci_function {
     for (let i = 0; i < this.config.length; i++) {
       if (keep === null || keep[i] === 0) this.config[i] = this.power_on[i];
     }
-    if (this.pm_cap !== 0) this.set16(this.pm_cap + R.PCI_PM_CTRL, this.get16(this.pm_cap + R.PCI_PM_CTRL) & ~3);
+    if (this.pm_cap !== 0)
+      this.set16(this.pm_cap + R.PCI_PM_CTRL, this.get16(this.pm_cap + R.PCI_PM_CTRL) & ~3);
     this.power = PCI_HW_D0;
     for (const e of this.#msix) {
       e.addr = 0n;
@@ -384,8 +313,10 @@ export class pci_function_hw implements pci_function {
     if (this.pm_cap !== 0 && touched(this.pm_cap + R.PCI_PM_CTRL, 1)) this.#pmcsr_written(off, before);
     if (this.msi_cap !== 0 && touched(this.msi_cap, 24)) this.#msi_written();
     if (this.msix_cap !== 0 && touched(this.msix_cap + R.PCI_MSIX_FLAGS, 2)) this.#msix_unmasked();
-    if (this.is_bridge && touched(R.PCI_BRIDGE_CONTROL, 2) && this.in_bus_reset() && !was_reset) this.#bus_reset();
-    if (this.exp_cap !== 0 && touched(this.exp_cap + R.PCI_EXP_DEVCTL + 1, 1)) this.#devctl_written(off, size, val);
+    if (this.is_bridge && touched(R.PCI_BRIDGE_CONTROL, 2) && this.in_bus_reset() && !was_reset)
+      this.#bus_reset();
+    if (this.exp_cap !== 0 && touched(this.exp_cap + R.PCI_EXP_DEVCTL + 1, 1))
+      this.#devctl_written(off, size, val);
     if (this.af_cap !== 0 && touched(this.af_cap + R.PCI_AF_CTRL, 1)) {
       if ((val >>> (8 * (this.af_cap + R.PCI_AF_CTRL - off))) & R.PCI_AF_CTRL_FLR) this.reset('af_flr');
     }
@@ -400,7 +331,9 @@ export class pci_function_hw implements pci_function {
     const old = this.power;
     let state = this.config[reg] & R.PCI_PM_CTRL_STATE_MASK;
     const unsupported =
-      (state === 1 && !(pmc & R.PCI_PM_CAP_D1)) || (state === 2 && !(pmc & R.PCI_PM_CAP_D2)) || (state !== 0 && state < old);
+      (state === 1 && !(pmc & R.PCI_PM_CAP_D1)) ||
+      (state === 2 && !(pmc & R.PCI_PM_CAP_D2)) ||
+      (state !== 0 && state < old);
     if (unsupported || (state > 0 && this.quirks.refuses_d3)) {
       // The state bits stay what they were; the rest of the write counts.
       state = before[reg - off] & R.PCI_PM_CTRL_STATE_MASK;
@@ -424,11 +357,17 @@ export class pci_function_hw implements pci_function {
     if (!(this.get32(this.exp_cap + R.PCI_EXP_DEVCAP) & R.PCI_EXP_DEVCAP_FLR)) return;
     if (this.quirks.flr_kills_vfs) for (const vf of this.#vfs()) vf.present = false;
     else for (const vf of this.#vfs()) vf.reset('flr');
-    const sriov = this.sriov_cap !== 0 && this.quirks.flr_kills_vfs ? this.config.slice(this.sriov_cap, this.sriov_cap + 0x40) : null;
+    const sriov =
+      this.sriov_cap !== 0 && this.quirks.flr_kills_vfs
+        ? this.config.slice(this.sriov_cap, this.sriov_cap + 0x40)
+        : null;
     this.reset('flr');
     if (sriov !== null) this.config.set(sriov, this.sriov_cap);
     else if (this.sriov_cap !== 0) this.#sriov_written();
-    this.set16(this.exp_cap + R.PCI_EXP_DEVCTL, this.get16(this.exp_cap + R.PCI_EXP_DEVCTL) & ~R.PCI_EXP_DEVCTL_BCR_FLR);
+    this.set16(
+      this.exp_cap + R.PCI_EXP_DEVCTL,
+      this.get16(this.exp_cap + R.PCI_EXP_DEVCTL) & ~R.PCI_EXP_DEVCTL_BCR_FLR,
+    );
   }
 
   // SR-IOV
@@ -459,7 +398,9 @@ export class pci_function_hw implements pci_function {
 
   /** Is BAR `bar` an I/O BAR. */
   is_io(bar: int): boolean {
-    return bar < PCI_ROM_BAR && (this.config[R.PCI_BASE_ADDRESS_0 + 4 * bar] & R.PCI_BASE_ADDRESS_SPACE_IO) !== 0;
+    return (
+      bar < PCI_ROM_BAR && (this.config[R.PCI_BASE_ADDRESS_0 + 4 * bar] & R.PCI_BASE_ADDRESS_SPACE_IO) !== 0
+    );
   }
 
   /** The address a BAR decodes, -1 when it is not there or not enabled (ROM). */
@@ -481,7 +422,7 @@ export class pci_function_hw implements pci_function {
   bar_read(bar: int, off: number, size: int): u32 {
     const table = this.#table_part(bar, off);
     if (table !== null) return table_value(this.#table_read(table.pba, table.off & ~3), table.off & 3, size);
-    return (this.model?.mmio_read?.(bar, off, size) ?? 0) >>> 0;
+    return ((this.model?.mmio_read?.(bar, off, size) ?? 0) & ones(size)) >>> 0;
   }
 
   bar_write(bar: int, off: number, size: int, val: u32): void {
@@ -506,7 +447,8 @@ export class pci_function_hw implements pci_function {
     if ((table & 7) === bar && at >= 0 && at < 16 * this.#msix.length) return { pba: false, off: at };
     const pba = this.get32(this.msix_cap + R.PCI_MSIX_PBA);
     const pos = off - ((pba & ~7) >>> 0);
-    if ((pba & 7) === bar && pos >= 0 && pos < 8 * Math.ceil(this.#msix.length / 64)) return { pba: true, off: pos };
+    if ((pba & 7) === bar && pos >= 0 && pos < 8 * Math.ceil(this.#msix.length / 64))
+      return { pba: true, off: pos };
     return null;
   }
 
@@ -526,7 +468,8 @@ export class pci_function_hw implements pci_function {
   #table_write(off: int, val: u32): void {
     const e = this.#msix[off >> 4];
     const reg = off & 15;
-    if (reg === R.PCI_MSIX_ENTRY_LOWER_ADDR) e.addr = (e.addr & ~0xffffffffn) | BigInt(val & ~3) & 0xffffffffn;
+    if (reg === R.PCI_MSIX_ENTRY_LOWER_ADDR)
+      e.addr = (e.addr & ~0xffffffffn) | (BigInt(val & ~3) & 0xffffffffn);
     else if (reg === R.PCI_MSIX_ENTRY_UPPER_ADDR) e.addr = (BigInt(val) << 32n) | (e.addr & 0xffffffffn);
     else if (reg === R.PCI_MSIX_ENTRY_DATA) e.data = val;
     else {
@@ -582,7 +525,9 @@ export class pci_function_hw implements pci_function {
   }
 
   msix_enabled(): boolean {
-    return this.msix_cap !== 0 && (this.get16(this.msix_cap + R.PCI_MSIX_FLAGS) & R.PCI_MSIX_FLAGS_ENABLE) !== 0;
+    return (
+      this.msix_cap !== 0 && (this.get16(this.msix_cap + R.PCI_MSIX_FLAGS) & R.PCI_MSIX_FLAGS_ENABLE) !== 0
+    );
   }
 
   #msi_written(): void {
@@ -601,7 +546,9 @@ export class pci_function_hw implements pci_function {
     if (this.msix_enabled()) {
       const e = this.#msix[n];
       if (e === undefined || !this.bus_master()) return false;
-      const masked = this.get16(this.msix_cap + R.PCI_MSIX_FLAGS) & R.PCI_MSIX_FLAGS_MASKALL || e.ctrl & R.PCI_MSIX_ENTRY_CTRL_MASKBIT;
+      const masked =
+        this.get16(this.msix_cap + R.PCI_MSIX_FLAGS) & R.PCI_MSIX_FLAGS_MASKALL ||
+        e.ctrl & R.PCI_MSIX_ENTRY_CTRL_MASKBIT;
       if (masked) {
         this.#msix_pba.add(n);
         return true;
@@ -670,7 +617,8 @@ export class pci_function_hw implements pci_function {
     const addr = this.get16(reg);
     const at = addr & R.PCI_VPD_ADDR_MASK;
     if (addr & R.PCI_VPD_ADDR_F) {
-      for (let i = 0; i < 4; i++) if (at + i < vpd.length) vpd[at + i] = this.config[this.vpd_cap + R.PCI_VPD_DATA + i];
+      for (let i = 0; i < 4; i++)
+        if (at + i < vpd.length) vpd[at + i] = this.config[this.vpd_cap + R.PCI_VPD_DATA + i];
     } else {
       for (let i = 0; i < 4; i++) this.config[this.vpd_cap + R.PCI_VPD_DATA + i] = vpd[at + i] ?? 0;
     }
@@ -684,10 +632,6 @@ export function ones(size: int): u32 {
 
 function table_value(word: u32, at: int, size: int): u32 {
   return ((word >>> (8 * at)) & ones(size)) >>> 0;
-}
-
-function is_64bit_bar(low: u8 | u32): boolean {
-  return !(low & R.PCI_BASE_ADDRESS_SPACE_IO) && (low & R.PCI_BASE_ADDRESS_MEM_TYPE_MASK) === R.PCI_BASE_ADDRESS_MEM_TYPE_64;
 }
 
 function read_bar(f: pci_function_hw, reg: int): number {

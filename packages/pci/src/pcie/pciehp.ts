@@ -20,7 +20,8 @@ export function pci_create_slot(bus: pci_bus, number: number): pci_slot {
 
 /** C: drivers/pci/slot.c pci_dev_assign_slot() */
 export function pci_dev_assign_slot(dev: pci_dev): void {
-  for (const slot of dev.bus.slots) if (slot.number === PCI_SLOT(dev.devfn) || slot.number === 0xff) dev.slot = slot;
+  for (const slot of dev.bus.slots)
+    if (slot.number === PCI_SLOT(dev.devfn) || slot.number === 0xff) dev.slot = slot;
 }
 
 /** Native hotplug drives the slot below this port. C: drivers/pci/hotplug/pciehp_core.c init_slot() */
@@ -41,7 +42,11 @@ export function pciehp_init_slot(port: pci_dev): pci_slot | null {
         const events = R.PCI_EXP_SLTCTL_PDCE | R.PCI_EXP_SLTCTL_DLLSCE;
         await pcie_capability_write_word(port, R.PCI_EXP_SLTCTL, ctl.v & ~events);
         const rc = await pci_bridge_secondary_bus_reset(port);
-        await pcie_capability_write_word(port, R.PCI_EXP_SLTSTA, R.PCI_EXP_SLTSTA_PDC | R.PCI_EXP_SLTSTA_DLLSC);
+        await pcie_capability_write_word(
+          port,
+          R.PCI_EXP_SLTSTA,
+          R.PCI_EXP_SLTSTA_PDC | R.PCI_EXP_SLTSTA_DLLSC,
+        );
         await pcie_capability_write_word(port, R.PCI_EXP_SLTCTL, ctl.v);
         await up_write(reset_lock);
         return rc;

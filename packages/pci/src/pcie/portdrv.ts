@@ -35,7 +35,10 @@ function pcie_port_runtime_idle(dev: device): int {
 
 async function pcie_portdrv_probe(dev: pci_dev): Promise<int> {
   const type = pci_pcie_type(dev);
-  const is_port = type === R.PCI_EXP_TYPE_ROOT_PORT || type === R.PCI_EXP_TYPE_UPSTREAM || type === R.PCI_EXP_TYPE_DOWNSTREAM;
+  const is_port =
+    type === R.PCI_EXP_TYPE_ROOT_PORT ||
+    type === R.PCI_EXP_TYPE_UPSTREAM ||
+    type === R.PCI_EXP_TYPE_DOWNSTREAM;
   if (!pci_is_pcie(dev) || !is_port) return -ENODEV;
   const status = await pci_enable_device(dev);
   if (status) return status;
@@ -81,6 +84,10 @@ export async function pcie_portdrv_init(): Promise<int> {
   drv.remove = pcie_portdrv_remove;
   drv.shutdown = pcie_portdrv_remove;
   drv.driver_managed_dma = true;
-  drv.driver.pm = { runtime_suspend: pcie_port_runtime_suspend, runtime_resume: () => 0, runtime_idle: pcie_port_runtime_idle };
+  drv.driver.pm = {
+    runtime_suspend: pcie_port_runtime_suspend,
+    runtime_resume: () => 0,
+    runtime_idle: pcie_port_runtime_idle,
+  };
   return pci_register_driver(drv);
 }
