@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
  * v3 4/8: the core sets the driver data that the callbacks of runtime PM need. In the base the drivers set it themselves,
- * and the core checks. The two drivers of one vendor's devices each are not part of vfio-lab.
+ * and the core checks. The drivers hisi_acc_vfio_pci and mlx5 are not ported.
  */
 
 import type { PatchInfo } from '../types.ts';
