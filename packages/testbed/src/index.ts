@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only
 export * from './boot.ts';
 export * from './machine-file.ts';
+export * from './recordings.ts';
+export * from './recording-exceptions.ts';
 export * from './replay.ts';
 export * from './topology.ts';
 export * from './script/parse.ts';

@@ -24,15 +24,18 @@ export function register(cli: CAC, io: Io): void {
     .option('--machine <file>', 'Machine file that the recording was made on')
     .option('--revision <name>', 'Driver to run it on')
     .option('--against <trace>', 'The recording, JSON lines')
-    .option('--all', 'Replay everything that the index of --dir lists')
-    .option('--dir <dir>', 'Folder with index.json, scripts, machines and traces', { default: '.' })
+    .option('--all', 'Replay every recording there is')
+    .option(
+      '--dir <dir>',
+      'With --all: folder with index.json, scripts, machines and traces, in place of those kept here',
+    )
     .option('--json', 'Print the result as JSON')
     .example('  vfio-lab replay p02.vt --machine machineP.json --revision v4@6 --against p02.machineP.jsonl')
     .action(async (script: string | undefined, options: Options) => {
       if (options.all === true) return replayAll(options, io);
       const { machine, revision, against } = options;
       if (script === undefined || machine === undefined || revision === undefined || against === undefined) {
-        throw new UsageError('replay needs a script, --machine, --revision and --against', 'or --all with --dir');
+        throw new UsageError('replay needs a script, --machine, --revision and --against', 'or --all');
       }
       const { replay } = await import('@vfio-lab/testbed');
       const result = await replay({ script, machine, revision, against });
@@ -45,17 +48,28 @@ export function register(cli: CAC, io: Io): void {
 function render(r: Comparison): string[] {
   const lines = [`${r.equal}/${r.compared} lines equal`];
   for (const d of r.differences) {
-    lines.push(`${d.n}: ${d.op}`, `  expected ${JSON.stringify(d.expected)}`, `  got      ${JSON.stringify(d.got)}`);
+    lines.push(
+      `${d.n}: ${d.op}`,
+      `  expected ${JSON.stringify(d.expected)}`,
+      `  got      ${JSON.stringify(d.got)}`,
+    );
   }
   return lines;
 }
 
 async function replayAll(options: Options, io: Io): Promise<number> {
-  const { readIndex, replay } = await import('@vfio-lab/testbed');
-  const entries = readIndex(options.dir ?? '.');
+  const { readIndex, recordingsDir, replay } = await import('@vfio-lab/testbed');
+  const entries = readIndex(options.dir ?? recordingsDir());
   const meter = progress(io, 'replay');
   const interrupt = interruptible();
-  const results: { script: string; machine: string; revision: string; equal: number; compared: number; error?: string }[] = [];
+  const results: {
+    script: string;
+    machine: string;
+    revision: string;
+    equal: number;
+    compared: number;
+    error?: string;
+  }[] = [];
   for (const [i, e] of entries.entries()) {
     meter.update(i, entries.length, e.name);
     if (await interrupt.asked()) break;
@@ -74,10 +88,25 @@ async function replayAll(options: Options, io: Io): Promise<number> {
   if (options.json === true) {
     writeJson(io, { equal, compared, recordings: results });
   } else {
-    const rows = results.map((r) => [r.script, r.machine, r.revision, `${r.equal}/${r.compared}`, r.error ?? (r.equal === r.compared ? '' : 'differs')]);
-    const shape = [{ title: 'script' }, { title: 'machine' }, { title: 'revision' }, { title: 'equal', align: 'right' as const }, { title: '', flexible: true }];
-    io.stdout.write(`${table(shape, rows, { width: width(io), head: colors(io).bold }).join('\n')}\n${equal}/${compared} lines equal\n`);
-    if (results.length < entries.length) io.stdout.write(`stopped: ${entries.length - results.length} recordings were not replayed\n`);
+    const rows = results.map((r) => [
+      r.script,
+      r.machine,
+      r.revision,
+      `${r.equal}/${r.compared}`,
+      r.error ?? (r.equal === r.compared ? '' : 'differs'),
+    ]);
+    const shape = [
+      { title: 'script' },
+      { title: 'machine' },
+      { title: 'revision' },
+      { title: 'equal', align: 'right' as const },
+      { title: '', flexible: true },
+    ];
+    io.stdout.write(
+      `${table(shape, rows, { width: width(io), head: colors(io).bold }).join('\n')}\n${equal}/${compared} lines equal\n`,
+    );
+    if (results.length < entries.length)
+      io.stdout.write(`stopped: ${entries.length - results.length} recordings were not replayed\n`);
   }
   return equal === compared && results.length === entries.length ? 0 : 1;
 }

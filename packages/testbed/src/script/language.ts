@@ -62,7 +62,7 @@ export function parseFlags(text: string): number | null {
 /** Hex digits to bytes; null when odd or not hex. */
 export function parseHex(text: string): Uint8Array | null {
   if (text.length % 2 !== 0 || !/^[0-9a-f]*$/i.test(text)) return null;
-  return Uint8Array.from({ length: text.length / 2 }, (_, i) => parseInt(text.slice(2 * i, 2 * i + 2), 16));
+  return new Uint8Array(Buffer.from(text, 'hex'));
 }
 
 const HEX = Array.from({ length: 256 }, (_, i) => i.toString(16).padStart(2, '0'));

@@ -1,0 +1,41 @@
+// SPDX-License-Identifier: GPL-2.0-only
+import { basename } from 'node:path';
+import type { Difference, IndexEntry } from './replay.ts';
+
+/** A line of a recording that the revision answers differently, because the recording kernel has a later fix. */
+export interface RecordingException {
+  script: string;
+  /** Machines that the script was recorded on; left out: all. */
+  machines?: readonly string[];
+  lines: readonly number[];
+  /** The fix, and what it changes. */
+  reason: string;
+}
+
+/**
+ * What 6.1.192 answers differently from the revision that it carries. Recordings made with the modules of a revision
+ * have no exceptions. An entry that no recording needs any more has to go.
+ */
+export const RECORDING_EXCEPTIONS: readonly RecordingException[] = [];
+
+function covers(exception: RecordingException, entry: IndexEntry): boolean {
+  return (
+    basename(entry.against, '.jsonl').startsWith(`${exception.script}.`) &&
+    !entry.sharedBoot &&
+    (exception.machines?.includes(entry.machineName) ?? true)
+  );
+}
+
+/** Differences of a recording, less those that an exception explains, and the excepted lines that did not differ. */
+export function applyExceptions(
+  entry: IndexEntry,
+  differences: readonly Difference[],
+  table: readonly RecordingException[] = RECORDING_EXCEPTIONS,
+): { unexplained: Difference[]; unneeded: number[] } {
+  const lines = new Set(table.filter((e) => covers(e, entry)).flatMap((e) => e.lines));
+  const differing = new Set(differences.map((d) => d.n));
+  return {
+    unexplained: differences.filter((d) => !lines.has(d.n)),
+    unneeded: [...lines].filter((n) => !differing.has(n)),
+  };
+}
