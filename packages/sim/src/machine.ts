@@ -37,6 +37,11 @@ export interface LockObserver {
 export interface MachineOptions {
   policy?: Policy;
   tracing?: boolean;
+  /**
+   * Time as several processors spend it: delays and hardware accesses keep only the task that makes them busy, the
+   * others go on meanwhile. Otherwise (default) they move the clock of everybody on.
+   */
+  parallel_time?: boolean;
   /** Give up after so many scheduling points: a livelock. Default 20 million. */
   max_steps?: number;
 }
@@ -51,6 +56,9 @@ export let machine: Machine;
 
 /** With only periodic timers left for so long, whoever still waits is stuck. */
 const MAX_IDLE_NS = 600e9;
+
+/** Under parallel time a kernel thread starts so long after it was woken: an idle processor has to wake first. */
+const WAKEUP_NS = 30e3;
 
 let running = false;
 
@@ -73,6 +81,7 @@ export class Machine {
   /** Fields that patches add to structs, by class; applied by the allocator. */
   readonly struct_fields = new Map<unknown, Record<string, () => unknown>>();
   tracing: boolean;
+  readonly parallel_time: boolean;
   lock_observer: LockObserver | null = null;
   steps = 0;
   readonly max_steps: number;
@@ -93,7 +102,8 @@ export class Machine {
 
   constructor(opts: MachineOptions = {}) {
     this.#policy = opts.policy ?? new RunToBlock();
-    this.#stay = this.#policy.sticky;
+    this.parallel_time = opts.parallel_time ?? false;
+    this.#stay = this.#policy.sticky && !this.parallel_time;
     this.tracing = opts.tracing ?? false;
     this.max_steps = opts.max_steps ?? 20_000_000;
   }
@@ -105,12 +115,12 @@ export class Machine {
   /** May be changed while the machine runs: a set-up runs under one policy, what follows under another. */
   set policy(policy: Policy) {
     this.#policy = policy;
-    this.#stay = policy.sticky && this.#urgent === 0;
+    this.#stay = policy.sticky && this.#urgent === 0 && !this.parallel_time;
   }
 
   #add_urgent(n: number): void {
     this.#urgent += n;
-    this.#stay = this.#policy.sticky && this.#urgent === 0;
+    this.#stay = this.#policy.sticky && this.#urgent === 0 && !this.parallel_time;
   }
 
   /** Decisions between more than one task so far, as a token that ReplayPolicy follows. Empty under run-to-block. */
@@ -177,7 +187,12 @@ export class Machine {
     } else if (kind === 'timer') {
       this.#add_urgent(1);
     }
+    if (this.parallel_time && kind === 'kthread') {
+      task.busy_until = this.clock.now + WAKEUP_NS;
+      this.clock.add(task.busy_until, null);
+    }
     this.tasks.push(task);
+    this.#policy.spawned?.(task);
     const gate = new Promise<void>((resolve) => {
       task.resume = resolve;
     });
@@ -223,6 +238,18 @@ export class Machine {
     if (finish !== null) finish(error);
   }
 
+  /** The running task spends `ns` of virtual time. */
+  spend(ns: number): void {
+    const clock = this.clock;
+    if (!this.parallel_time) {
+      clock.advance(ns);
+      return;
+    }
+    const task = current;
+    task.busy_until = Math.max(clock.now, task.busy_until) + ns;
+    clock.add(task.busy_until, null);
+  }
+
   /** The scheduling point; see point(). */
   point(op: Op): Promise<void> | undefined {
     const task = current;
@@ -251,6 +278,11 @@ export class Machine {
 
   /** Pick who goes on; null when the run is over (finished, or nobody can go on). */
   #choose(task: Task | null): Task | null {
+    if (this.#policy.next !== undefined) {
+      const next = this.#policy.next(task);
+      if (next === null) this.#over();
+      return next;
+    }
     for (;;) {
       while (this.clock.due()) this.#fire(this.clock.take() as ClockEntry);
       const enabled = this.#enabled;
@@ -258,7 +290,7 @@ export class Machine {
       let busy = false;
       for (const t of this.tasks) {
         if (t.op.kind !== 'idle') busy = true;
-        if (can_run(t)) enabled.push(t);
+        if (t.busy_until <= this.clock.now && can_run(t)) enabled.push(t);
       }
       if (enabled.length > 0) {
         const next = this.policy.pick(task, enabled);
@@ -349,18 +381,15 @@ class AccessOp implements Op {
   }
 }
 
-const access_ops = new WeakMap<Obj, Map<string, AccessOp>>();
-
 /**
  * Scheduling point before an atomic or hardware access. `ns` (default 0) is what the access costs on the virtual clock.
  */
 export function access(obj: Obj, write: boolean, kind: OpKind = 'atomic', ns = 0): Promise<void> | undefined {
-  let ops = access_ops.get(obj);
-  if (ops === undefined) access_ops.set(obj, (ops = new Map()));
-  const key = write ? kind : `${kind}?`;
-  let op = ops.get(key);
-  if (op === undefined) ops.set(key, (op = new AccessOp(kind, obj, write)));
-  if (ns > 0) machine.clock.now += ns;
+  const ops = (obj.accesses ??= []);
+  let op: Op | undefined;
+  for (const o of ops) if (o.kind === kind && o.write === write) op = o;
+  if (op === undefined) ops.push((op = new AccessOp(kind, obj, write)));
+  if (ns > 0) machine.spend(ns);
   return machine.point(op);
 }
 
@@ -403,9 +432,9 @@ export async function sleep_ns(ns: number): Promise<void> {
   await machine.point(new WaitOp('sleep', current, () => clock.now >= entry.at));
 }
 
-/** A delay inside the kernel (msleep, udelay): the clock moves on, nobody waits. */
+/** A delay inside the kernel (msleep, udelay): time passes, see MachineOptions.parallel_time for whom. */
 export function delay_ns(ns: number): void {
-  machine.clock.advance(ns);
+  machine.spend(ns);
 }
 
 /** Virtual ns since boot. */

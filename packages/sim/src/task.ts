@@ -3,10 +3,14 @@ import type { OpKind } from './types.ts';
 
 /** Anything an operation can touch. The id is unique in the process and only ever compared for equality. */
 export class Obj {
-  name: string;
+  // Declared, not defined: a machine makes thousands of these, and a defined field costs a call for each.
+  declare name: string;
+  /** The accesses made to it so far, each announced with the same operation every time. */
+  declare accesses: Op[] | null;
 
   constructor(name: string) {
     this.name = name;
+    this.accesses = null;
   }
 }
 
@@ -48,7 +52,8 @@ export interface HeldLock {
 export class Task extends Obj {
   readonly id: number;
   readonly kind: TaskKind;
-  readonly cpu: Cpu;
+  /** Where it runs; only a policy with processors of its own moves a task. */
+  cpu: Cpu;
   /** Runs in a context that can never sleep: an interrupt handler or a timer callback. */
   readonly atomic: boolean;
   /** A daemon waits for work for ever; it does not keep the machine running. */
@@ -60,6 +65,8 @@ export class Task extends Obj {
   started = false;
   preempt_count = 0;
   signal_pending = false;
+  /** Virtual time until which the task is busy with what it did last; only under parallel time. */
+  busy_until = 0;
   readonly held: HeldLock[] = [];
   /** Stack of C functions, kept only by an instrumented image. */
   readonly fns: string[] = [];

@@ -23,9 +23,11 @@ export interface OpSpec {
   readonly colon?: readonly string[];
   /** The rest of the line as one argument of this name. */
   readonly rest?: string;
+  /** Goes through files of the host, not through system calls on VFIO. */
+  readonly host?: boolean;
   run(s: Session, a: Args): Promise<Fields>;
 }
 
 export const OPS: ReadonlyMap<string, OpSpec> = new Map(
-  [...hostOps, ...containerOps, ...deviceOps, ...memoryOps, ...miscOps].map((spec) => [spec.name, spec]),
+  [...hostOps.map((spec) => ({ ...spec, host: true })), ...containerOps, ...deviceOps, ...memoryOps, ...miscOps].map((spec) => [spec.name, spec]),
 );

@@ -11,8 +11,18 @@ export interface TraceLine extends Fields {
   op: string;
 }
 
-/** So much time passes between two operations; other processors get their work done meanwhile. */
-const BETWEEN_OPS_NS = 50e3;
+/**
+ * Time between two operations, as the recorder took it. Opening a file of sysfs takes long enough for workers on other
+ * processors to finish what is queued; printing the struct of an ioctl long enough for a worker to start; between two
+ * plain reads or writes no worker wakes up.
+ */
+function gapBefore(op: ScriptOp, last: ScriptOp | null): number {
+  if (op.spec.host === true) return 150e3;
+  return last !== null && PLAIN.has(last.spec.name) ? 20e3 : 60e3;
+}
+
+const PLAIN = new Set(['rd', 'wr', 'wrb', 'mrd', 'mwr', 'efd_rd', 'efd_wr']);
+
 /** The next operation starts so long after one in the background did. */
 const BACKGROUND_HEAD_START_NS = 50e6;
 
@@ -33,10 +43,12 @@ export async function runScript(testbed: Testbed, script: Script, emit: (line: T
       if (kmsg.length > 0) line.kmsg = kmsg;
       emit(line);
     };
+    let last: ScriptOp | null = null;
     for (const op of script.ops) {
       if (op.bg === undefined) {
+        await sleep_ns(gapBefore(op, last));
+        last = op;
         await run(op);
-        await sleep_ns(BETWEEN_OPS_NS);
         continue;
       }
       session.background.set(op.bg, spawn(`bg/${op.bg}`, () => run(op), { process: current.process }));
