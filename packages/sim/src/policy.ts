@@ -12,6 +12,12 @@ export interface Policy {
    * `running` is the task at the point, null when it has just finished.
    */
   pick(running: Task | null, enabled: readonly Task[]): Task;
+  /**
+   * For a policy that has processors and a notion of time of its own: asked in place of `pick` and of the clock, and told
+   * of every new task. `running` is null when the task has ended; the answer null means that nobody will ever go on.
+   */
+  next?(running: Task | null): Task | null;
+  spawned?(task: Task): void;
 }
 
 /** Interrupts first, then timers; then the running task; then the next one by id, round robin. */
