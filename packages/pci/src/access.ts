@@ -87,10 +87,32 @@ async function config_write(fn: pci_function_hw, off: int, size: int, val: u32):
   fn.config_write(off, size, val >>> 0);
 }
 
-async function bus_read(dev: pci_dev, off: int, size: int, val: Ref<u32>): Promise<int> {
-  if (off & (size - 1)) return PCIBIOS_BAD_REGISTER_NUMBER;
-  val.v = await config_read(dev.hw, off, size);
+const OK: Promise<int> = Promise.resolve(PCIBIOS_SUCCESSFUL);
+const BAD_REGISTER: Promise<int> = Promise.resolve(PCIBIOS_BAD_REGISTER_NUMBER);
+const NOT_FOUND: Promise<int> = Promise.resolve(PCIBIOS_DEVICE_NOT_FOUND);
+
+async function finish_read(
+  gate: Promise<void>,
+  fn: pci_function_hw,
+  off: int,
+  size: int,
+  val: Ref<u32>,
+): Promise<int> {
+  await gate;
+  check_powered(fn, 'config read');
+  val.v = fn.config_read(off, size);
   return PCIBIOS_SUCCESSFUL;
+}
+
+/** Half of all a boot does is this, so it does not wait where the task goes straight on. */
+function bus_read(dev: pci_dev, off: int, size: int, val: Ref<u32>): Promise<int> {
+  if (off & (size - 1)) return BAD_REGISTER;
+  const fn = dev.hw;
+  const gate = hw_access(fn, false, pci().costs.config);
+  if (gate !== undefined) return finish_read(gate, fn, off, size, val);
+  check_powered(fn, 'config read');
+  val.v = fn.config_read(off, size);
+  return OK;
 }
 
 async function bus_write(dev: pci_dev, off: int, size: int, val: u32): Promise<int> {
@@ -109,16 +131,16 @@ export function pci_bus_ops_write(dev: pci_dev, off: int, size: int, val: u32): 
   return config_write(dev.hw, off, size, val);
 }
 
-async function read_config(dev: pci_dev, off: int, size: int, val: Ref<u32>): Promise<int> {
+function read_config(dev: pci_dev, off: int, size: int, val: Ref<u32>): Promise<int> {
   if (dev.is_disconnected) {
     val.v = ones(size);
-    return PCIBIOS_DEVICE_NOT_FOUND;
+    return NOT_FOUND;
   }
   return bus_read(dev, off, size, val);
 }
 
-async function write_config(dev: pci_dev, off: int, size: int, val: u32): Promise<int> {
-  if (dev.is_disconnected) return PCIBIOS_DEVICE_NOT_FOUND;
+function write_config(dev: pci_dev, off: int, size: int, val: u32): Promise<int> {
+  if (dev.is_disconnected) return NOT_FOUND;
   return bus_write(dev, off, size, val);
 }
 
