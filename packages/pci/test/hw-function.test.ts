@@ -141,12 +141,15 @@ describe('power states of the hardware', () => {
     }));
 
   it('keeps vendor bytes over a reset with the quirk, never over a power loss', () =>
-    alone({ quirks: { reset_keeps_vendor_bytes: true } }, (hw) => {
+    alone({ msi: 0x80, quirks: { reset_keeps_vendor_bytes: true } }, (hw) => {
+      hw.wmask.fill(0xff, 0x5e, 0x60);
+      hw.config_write(0x5e, 1, 0x66);
       hw.wmask[0xd0] = 0xff;
       hw.config_write(0xd0, 1, 0x77);
       hw.config_write(P.PCI_COMMAND, 2, 6);
       hw.reset('flr');
       expect(hw.config_read(0xd0, 1)).toBe(0x77);
+      expect(hw.config_read(0x5e, 1)).toBe(0x66);
       expect(hw.config_read(P.PCI_COMMAND, 2)).toBe(0);
     }));
 });

@@ -77,6 +77,7 @@ describe('SR-IOV', () => {
       const vf = P.pci_find_device_by_name('0000:01:00.1') as P.pci_dev;
       expect([...(await P.pci_read_config(vf, 0, 4))]).toEqual([0xff, 0xff, 0xff, 0xff]);
       expect(dev.hw.get16(0x128) & P.PCI_SRIOV_CTRL_VFE).toBe(1);
+      expect(dev.hw.get16(0x130)).toBe(0);
     }).then(() => {}));
 
   it('refuses what cannot be', () =>

@@ -142,7 +142,10 @@ describe('iomem', () => {
       P.phys_store(0xfe000010, 8, 0x1_0000_0002n);
       expect(P.phys_load(0xfe000010, 8)).toBe(0x1_0000_0002n);
       P.phys_store(0xfe000020, 4, 5);
-      expect(P.phys_load(0xfe000020, 1)).toBe(5n);
+      P.phys_store(0xfe000024, 4, 0x12345);
+      expect(P.phys_load(0xfe000024, 1)).toBe(0x45n);
+      dev.hw.quirks.narrow_loads_whole = true;
+      expect(P.phys_load(0xfe000024, 1)).toBe(0x12345n);
       expect(P.phys_load(0x100, 8)).toBe(0xffff_ffff_ffff_ffffn);
       P.phys_store(0x100, 8, 0n);
       expect(P.pci_phys_hint(0xfe000010)?.off).toBe(0x10);

@@ -329,6 +329,7 @@ function pciDescription(m: MachineDescription, kernel: pci_kernel): pci_machine_
           reset_keeps_vendor_bytes: true,
           flr_kills_vfs: true,
           legacy_ungated: true,
+          narrow_loads_whole: true,
         },
       }),
     };

@@ -103,10 +103,13 @@ export class pci_fabric {
     return null;
   }
 
-  /** A read by the processor, decoded; all ones when nobody answers. */
-  read(addr: number, size: int, io: boolean, hint: pci_bar_place | null = null): u32 {
+  /**
+   * A read by the processor, decoded; all ones when nobody answers.
+   * @param whole do not cut what the model answers down to `size`
+   */
+  read(addr: number, size: int, io: boolean, hint: pci_bar_place | null = null, whole = false): u32 {
     const at = this.decode(addr, io, hint);
-    if (at !== null) return at.fn.bar_read(at.bar, at.off, size);
+    if (at !== null) return (at.fn.bar_read(at.bar, at.off, size) & (whole ? -1 : ones(size))) >>> 0;
     const vga = this.#legacy(addr, io);
     if (vga === null && this.open_bus_zero && !io) return 0;
     return vga === null

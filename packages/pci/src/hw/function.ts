@@ -26,12 +26,14 @@ export interface pci_hw_quirks {
   d3hot_keeps_state: boolean;
   /** A reset leaves config bytes outside the header and the interrupt and PCIe capabilities alone (QEMU). */
   reset_keeps_vendor_bytes: boolean;
-  /** FLR of a physical function makes its VFs vanish while VF Enable stays set (QEMU's nvme). */
+  /** FLR of a physical function makes its VFs vanish while VF Enable stays set and NumVFs reads 0 (QEMU's nvme). */
   flr_kills_vfs: boolean;
   /** Writing a low-power state to PMCSR is ignored. */
   refuses_d3: boolean;
   /** Legacy VGA ranges answer whatever COMMAND says (QEMU). */
   legacy_ungated: boolean;
+  /** A narrow load through a user mapping gives the whole value of the model (QEMU's TCG on 32-bit registers). */
+  narrow_loads_whole: boolean;
 }
 
 export interface pci_function_options {
@@ -107,7 +109,7 @@ export class pci_function_hw implements pci_function {
   constructor(opts: pci_function_options) {
     this.name = opts.name;
     this.obj = new Obj(`hw ${opts.name}`);
-    this.config = Uint8Array.from(opts.config);
+    this.config = opts.config.slice();
     this.bar_sizes = [...opts.bar_sizes, ...no_bars].slice(0, 7);
     this.quirks = {
       d3hot_decodes: false,
@@ -116,6 +118,7 @@ export class pci_function_hw implements pci_function {
       flr_kills_vfs: false,
       refuses_d3: false,
       legacy_ungated: false,
+      narrow_loads_whole: false,
       ...opts.quirks,
     };
     this.is_bridge = (this.config[R.PCI_HEADER_TYPE] & 0x7f) === R.PCI_HEADER_TYPE_BRIDGE;
@@ -126,9 +129,9 @@ export class pci_function_hw implements pci_function {
     this.af_cap = this.find_cap(R.PCI_CAP_ID_AF);
     this.vpd_cap = this.find_cap(R.PCI_CAP_ID_VPD);
     this.sriov_cap = this.find_ext_cap(R.PCI_EXT_CAP_ID_SRIOV);
-    this.wmask = opts.wmask !== undefined ? Uint8Array.from(opts.wmask) : default_wmask(this);
-    this.w1c = opts.w1c !== undefined ? Uint8Array.from(opts.w1c) : default_w1c(this);
-    this.power_on = opts.power_on !== undefined ? Uint8Array.from(opts.power_on) : default_power_on(this);
+    this.wmask = opts.wmask ?? default_wmask(this);
+    this.w1c = opts.w1c ?? default_w1c(this);
+    this.power_on = opts.power_on ?? default_power_on(this);
     if (this.msix_cap !== 0) {
       const n = (this.get16(this.msix_cap + R.PCI_MSIX_FLAGS) & R.PCI_MSIX_FLAGS_QSIZE) + 1;
       for (let i = 0; i < n; i++) this.#msix.push({ addr: 0n, data: 0, ctrl: R.PCI_MSIX_ENTRY_CTRL_MASKBIT });
@@ -250,9 +253,8 @@ export class pci_function_hw implements pci_function {
   /** Put this one function back to its power-on values. */
   reset(kind: pci_reset_kind): void {
     const keep = this.quirks.reset_keeps_vendor_bytes && kind !== 'power' ? this.#vendor_bytes() : null;
-    for (let i = 0; i < this.config.length; i++) {
-      if (keep === null || keep[i] === 0) this.config[i] = this.power_on[i];
-    }
+    if (keep === null) this.config.set(this.power_on);
+    else for (let i = 0; i < this.config.length; i++) if (keep[i] === 0) this.config[i] = this.power_on[i];
     if (this.pm_cap !== 0)
       this.set16(this.pm_cap + R.PCI_PM_CTRL, this.get16(this.pm_cap + R.PCI_PM_CTRL) & ~3);
     this.power = PCI_HW_D0;
@@ -276,11 +278,18 @@ export class pci_function_hw implements pci_function {
       if (off !== 0) keep.fill(0, off, off + len);
     };
     keep.fill(0, 0, 0x40);
-    drop(this.msi_cap, 24);
+    drop(this.msi_cap, this.#msi_size());
     drop(this.msix_cap, 12);
     drop(this.exp_cap, 0x3c);
     drop(this.sriov_cap, 0x40);
     return keep;
+  }
+
+  /** Length of the MSI capability: with a 64-bit address or not, with mask bits or not. */
+  #msi_size(): int {
+    if (this.msi_cap === 0) return 0;
+    const flags = this.get16(this.msi_cap + R.PCI_MSI_FLAGS);
+    return 10 + (flags & R.PCI_MSI_FLAGS_64BIT ? 4 : 0) + (flags & R.PCI_MSI_FLAGS_MASKBIT ? 10 : 0);
   }
 
   #bus_reset(): void {
@@ -362,8 +371,10 @@ export class pci_function_hw implements pci_function {
         ? this.config.slice(this.sriov_cap, this.sriov_cap + 0x40)
         : null;
     this.reset('flr');
-    if (sriov !== null) this.config.set(sriov, this.sriov_cap);
-    else if (this.sriov_cap !== 0) this.#sriov_written();
+    if (sriov !== null) {
+      this.config.set(sriov, this.sriov_cap);
+      this.set16(this.sriov_cap + R.PCI_SRIOV_NUM_VF, 0);
+    } else if (this.sriov_cap !== 0) this.#sriov_written();
     this.set16(
       this.exp_cap + R.PCI_EXP_DEVCTL,
       this.get16(this.exp_cap + R.PCI_EXP_DEVCTL) & ~R.PCI_EXP_DEVCTL_BCR_FLR,
@@ -422,7 +433,7 @@ export class pci_function_hw implements pci_function {
   bar_read(bar: int, off: number, size: int): u32 {
     const table = this.#table_part(bar, off);
     if (table !== null) return table_value(this.#table_read(table.pba, table.off & ~3), table.off & 3, size);
-    return ((this.model?.mmio_read?.(bar, off, size) ?? 0) & ones(size)) >>> 0;
+    return (this.model?.mmio_read?.(bar, off, size) ?? 0) >>> 0;
   }
 
   bar_write(bar: int, off: number, size: int, val: u32): void {
