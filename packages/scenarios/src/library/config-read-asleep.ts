@@ -17,7 +17,7 @@ export const configReadAsleep = defineScenario({
       const id = await dev.readConfig(0, 4);
       lab.saw(id === 0x1eb810de ? 'read woke it' : `read gives ${id < 0 ? result(id) : id.toString(16)}`);
       await lab.settle();
-      lab.step('access', GPU, allowed ? ASLEEP : PINNED);
+      lab.step('config read', GPU, allowed ? ASLEEP : PINNED);
       lab.saw(lab.look(GPU));
       lab.expect('EXIT', await lowPower(dev, LOW_POWER_EXIT), 0);
       lab.step('EXIT', GPU, AWAKE);

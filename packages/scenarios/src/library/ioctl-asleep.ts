@@ -15,9 +15,13 @@ export const ioctlAsleep = defineScenario({
       if (!asleep) return;
       const allowed = await reentryAllowed(dev);
       const irqs = await dev.numIrqs();
-      lab.saw(irqs > 0 ? 'GET_INFO woke it' : `GET_INFO: ${result(irqs)}`);
+      lab.saw(irqs > 0 ? 'GET_INFO and SET_IRQS work' : `GET_INFO ${result(irqs)}`);
       await lab.settle();
-      lab.step('access', GPU, allowed ? ASLEEP : PINNED);
+      lab.step('GET_INFO', GPU, allowed ? ASLEEP : PINNED);
+      const set = await dev.setTrigger(0, await lab.user.eventfd());
+      lab.expect('SET_IRQS', set, 0);
+      await lab.settle();
+      lab.step('SET_IRQS', GPU, allowed ? ASLEEP : PINNED);
       lab.saw(lab.look(GPU));
       lab.expect('EXIT', await lowPower(dev, LOW_POWER_EXIT), 0);
       lab.step('EXIT', GPU, AWAKE);

@@ -3,7 +3,15 @@
 import type { WhatIfPatch } from '../types.ts';
 import * as exitOrder from './exit-order.ts';
 import * as flagInHandler from './flag-in-handler.ts';
+import * as noIntxMask from './no-intx-mask.ts';
+import * as noIoctlReference from './no-ioctl-reference.ts';
 import * as noUsageReference from './no-usage-reference.ts';
 
 /** Every what-if patch. */
-export const WHATIFS: readonly WhatIfPatch[] = [flagInHandler, noUsageReference, exitOrder];
+export const WHATIFS: readonly WhatIfPatch[] = [
+  flagInHandler,
+  noIntxMask,
+  noIoctlReference,
+  noUsageReference,
+  exitOrder,
+];
