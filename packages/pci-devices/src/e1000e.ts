@@ -172,7 +172,6 @@ const PLAIN: readonly (readonly [int, int])[] = [
 /** Intel 82574L. */
 export class e1000e_device implements pci_device_model {
   readonly name = 'e1000e';
-  readonly whole_loads = true;
   private hw: pci_function | null = null;
   private rom: Uint8Array = new Uint8Array(0);
   private mac: mac_address;

@@ -213,8 +213,6 @@ export function phys_load(phys: number, size: int): bigint {
   const at = hint_of(phys, false);
   if (at !== null) note_state(at, 'memory read');
   const { fabric } = pci();
-  if (size < 4 && phys % 4 === 0 && at?.fn.model?.whole_loads === true)
-    return BigInt(fabric.read(phys, 4, false, at));
   const whole = at !== null && at.fn.quirks.narrow_loads_whole;
   if (size < 8) return BigInt(fabric.read(phys, size, false, at, whole));
   const high = at === null ? null : { fn: at.fn, bar: at.bar, off: at.off + 4 };

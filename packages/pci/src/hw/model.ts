@@ -23,10 +23,6 @@ export const PCI_ROM_BAR = 6;
 export interface pci_device_model {
   /** Name of the kind of device ('edu', 'e1000e'), for traces. */
   readonly name: string;
-  /**
-   * Registers of 32 bits only, on an emulator that hands a program's narrower load through a mapping the whole register.
-   */
-  readonly whole_loads?: boolean;
   /** Called once, when the function is put on the bus; keep `hw`, the other half of the plug. */
   attach?(hw: pci_function): void;
   /**
