@@ -82,7 +82,8 @@ async function config_write(fn: pci_function_hw, off: int, size: int, val: u32):
     // A reset of the secondary bus is a write to every function on it.
     for (const f of fn.below()) await hw_access(f, true, 0);
   }
-  await hw_access(fn, true, pci().costs.config);
+  const { costs } = pci();
+  await hw_access(fn, true, costs.config_write ?? costs.config);
   check_powered(fn, 'config write');
   fn.config_write(off, size, val >>> 0);
 }

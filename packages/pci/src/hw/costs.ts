@@ -5,6 +5,8 @@
 export interface pci_hw_costs {
   /** One configuration cycle through ECAM or ports 0xcf8/0xcfc: a non-posted round trip. */
   config: number;
+  /** The same for a write, where it differs. */
+  config_write?: number;
   /** A read from a memory BAR: a non-posted round trip. */
   mmio_read: number;
   /** A write to a memory BAR: posted. */
