@@ -21,7 +21,13 @@ export interface Expected {
 /** A device in use: the reference of its open file, nothing engaged. */
 export const AWAKE: Expected = { count: 1, engaged: false, resumed: false, status: 'active', power: 'D0' };
 /** After ENTER, on a platform that can cut the power. */
-export const ASLEEP: Expected = { count: 0, engaged: true, resumed: false, status: 'suspended', power: 'D3cold' };
+export const ASLEEP: Expected = {
+  count: 0,
+  engaged: true,
+  resumed: false,
+  status: 'suspended',
+  power: 'D3cold',
+};
 /** Woken by somebody else than the guest, and held awake until the guest acts. */
 export const PINNED: Expected = { count: 1, engaged: true, resumed: true, status: 'active', power: 'D0' };
 /** Bound to vfio-pci, and nobody has it open. */
@@ -71,7 +77,9 @@ export class Lab {
    */
   async open(bdf: string): Promise<VfioDevice> {
     const group = this.testbed.groupOf(bdf);
-    const unbound = this.testbed.endpoints().filter((d) => this.testbed.groupOf(d) === group && this.testbed.driverOf(d) === '');
+    const unbound = this.testbed
+      .endpoints()
+      .filter((d) => this.testbed.groupOf(d) === group && this.testbed.driverOf(d) === '');
     if (unbound.length > 0) await this.bind(...unbound);
     const dev = await this.session.open(bdf, group);
     await dev.writeConfig(4, 2, 6);
@@ -198,7 +206,10 @@ export class Lab {
     const programs = [...this.#seen.keys()].filter((key) => key !== 'setup' && key !== 'check').sort();
     return ['setup', ...programs, 'check']
       .filter((key) => this.#seen.has(key))
-      .map((key) => `${programs.length > 1 && programs.includes(key) ? `${key}: ` : ''}${(this.#seen.get(key) ?? []).join(', ')}`)
+      .map(
+        (key) =>
+          `${programs.length > 1 && programs.includes(key) ? `${key}: ` : ''}${(this.#seen.get(key) ?? []).join(', ')}`,
+      )
       .join('; ');
   }
 }
@@ -250,7 +261,11 @@ export async function enter(lab: Lab, dev: VfioDevice, flags = 0): Promise<boole
  *
  * @returns the open device; `asleep` false: ENTER is not there or was refused, and the outcome says so
  */
-export async function openAsleep(lab: Lab, bdf: string, flags = 0): Promise<{ dev: VfioDevice; asleep: boolean }> {
+export async function openAsleep(
+  lab: Lab,
+  bdf: string,
+  flags = 0,
+): Promise<{ dev: VfioDevice; asleep: boolean }> {
   const dev = await lab.open(bdf);
   lab.step('open', bdf, AWAKE);
   const asleep = await enter(lab, dev, flags);

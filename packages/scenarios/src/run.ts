@@ -4,13 +4,27 @@ import { group_of } from '@vfio-lab/iommu';
 import { irq_to_desc } from '@vfio-lab/irq';
 import { slab_live, slab_mark } from '@vfio-lab/kernel';
 import { pci, PCI_COMMAND, PCI_COMMAND_INTX_DISABLE, PCI_D0 } from '@vfio-lab/pci';
-import { type Finding, join, machine, type Policy, RandomPolicy, ReplayPolicy, report, RunToBlock, spawn, type TraceEvent } from '@vfio-lab/sim';
+import {
+  type Finding,
+  join,
+  machine,
+  type Policy,
+  RandomPolicy,
+  ReplayPolicy,
+  report,
+  RunToBlock,
+  spawn,
+  type TraceEvent,
+} from '@vfio-lab/sim';
 import { bootTestbed } from '@vfio-lab/testbed';
 import { Lab } from './lab.ts';
 import type { Scenario } from './scenario.ts';
 
 /** Which schedule the programs run under. */
-export type Schedule = { kind: 'default' } | { kind: 'random'; seed: number } | { kind: 'replay'; token: string };
+export type Schedule =
+  | { kind: 'default' }
+  | { kind: 'random'; seed: number }
+  | { kind: 'replay'; token: string };
 
 export interface RunOptions {
   revision: string;
@@ -48,7 +62,12 @@ export async function runScenario(scenario: Scenario, opts: RunOptions): Promise
   const schedule = opts.schedule ?? { kind: 'default' };
   const policy = policyOf(schedule);
   const tracing = opts.tracing ?? false;
-  const testbed = await bootTestbed({ topology: scenario.topology, revision: opts.revision, tracing, options: scenario.options ?? '' });
+  const testbed = await bootTestbed({
+    topology: scenario.topology,
+    revision: opts.revision,
+    tracing,
+    options: scenario.options ?? '',
+  });
   const lab = new Lab(testbed);
   let token = '';
   let ended = false;
@@ -101,12 +120,19 @@ function checkIntx(bdfs: string[], lab: Lab): void {
     const off = (pdev.hw.get16(PCI_COMMAND) & PCI_COMMAND_INTX_DISABLE) !== 0;
     const depth = irq_to_desc(pdev.irq)?.depth ?? 0;
     if (vdev.pci_2_3 && off !== masked) {
-      report('intx-state', `${bdf}: the driver has INTx ${masked ? 'masked' : 'unmasked'}, DisINTx is ${off ? 1 : 0}`);
+      report(
+        'intx-state',
+        `${bdf}: the driver has INTx ${masked ? 'masked' : 'unmasked'}, DisINTx is ${off ? 1 : 0}`,
+      );
     }
     if (depth !== (!vdev.pci_2_3 && masked ? 1 : 0)) {
-      report('intx-state', `${bdf}: the driver has INTx ${masked ? 'masked' : 'unmasked'}, irq ${pdev.irq} is disabled ${depth} times`);
+      report(
+        'intx-state',
+        `${bdf}: the driver has INTx ${masked ? 'masked' : 'unmasked'}, irq ${pdev.irq} is disabled ${depth} times`,
+      );
     }
-    if (vdev.virq_disabled && !masked) report('intx-state', `${bdf}: the guest has set DisINTx, and INTx is not masked`);
+    if (vdev.virq_disabled && !masked)
+      report('intx-state', `${bdf}: the guest has set DisINTx, and INTx is not masked`);
   }
 }
 

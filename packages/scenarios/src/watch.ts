@@ -35,6 +35,11 @@ export function watchSuspends(pdev: pci_dev, vdev: vfio_pci_core_device): () => 
     },
   });
   return () => {
-    Object.defineProperty(power, 'runtime_status', { configurable: true, enumerable: true, writable: true, value: status });
+    Object.defineProperty(power, 'runtime_status', {
+      configurable: true,
+      enumerable: true,
+      writable: true,
+      value: status,
+    });
   };
 }

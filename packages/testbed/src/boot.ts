@@ -23,7 +23,17 @@ import {
   sysfs_write,
 } from '@vfio-lab/kernel';
 import { Lockdep, LockStat, LockTrace, LockWatch } from '@vfio-lab/locking';
-import { pci, pci_bus_type, type pci_dev, type pci_device_description, pci_find_device_by_name, type pci_kernel, type pci_machine_description, pci_parse_resources, pci_scan } from '@vfio-lab/pci';
+import {
+  pci,
+  pci_bus_type,
+  type pci_dev,
+  type pci_device_description,
+  pci_find_device_by_name,
+  type pci_kernel,
+  type pci_machine_description,
+  pci_parse_resources,
+  pci_scan,
+} from '@vfio-lab/pci';
 import { create_device_models } from '@vfio-lab/pci-devices';
 import { pmerr, runtime_pm_init } from '@vfio-lab/runtime-pm';
 import { type Revision, revision } from '@vfio-lab/series';
@@ -110,7 +120,8 @@ export class Testbed {
     if (this.#kernel !== null) return 0;
     const k = this.revision.image.boot({ instrument: this.#instrument });
     this.#kernel = k;
-    for (const word of `${this.#options} ${options}`.split(/\s+/).filter((w) => w !== '')) setParameter(k, word);
+    for (const word of `${this.#options} ${options}`.split(/\s+/).filter((w) => w !== ''))
+      setParameter(k, word);
     return (
       (await k.vfio_init()) ||
       (await k.vfio_register_iommu_driver(vfio_iommu_driver_ops_type1())) ||
@@ -239,9 +250,14 @@ export class Testbed {
 /** Build and boot a machine. Throws InputError for an unknown revision, topology or module parameter. */
 export async function bootTestbed(opts: BootOptions): Promise<Testbed> {
   const description = opts.machine ?? topology(opts.topology ?? 'gpu');
-  const machine = new Machine({ tracing: opts.tracing ?? false, parallel_time: opts.kernel === 'v6.1.192', ...(opts.policy !== undefined && { policy: opts.policy }) });
+  const machine = new Machine({
+    tracing: opts.tracing ?? false,
+    parallel_time: opts.kernel === 'v6.1.192',
+    ...(opts.policy !== undefined && { policy: opts.policy }),
+  });
   const testbed = new Testbed(machine, description, opts);
-  for (const word of (opts.options ?? '').split(/\s+/).filter((w) => w !== '')) checkParameter(word, '--options');
+  for (const word of (opts.options ?? '').split(/\s+/).filter((w) => w !== ''))
+    checkParameter(word, '--options');
   await testbed.powerOn(opts.kernel ?? 'v5.19');
   return testbed;
 }
@@ -251,14 +267,26 @@ function configFile(bdf: string): sysfs_file | null {
   return file instanceof sysfs_file ? file : null;
 }
 
-const PARAMETERS = ['ids', 'nointxmask', 'disable_vga', 'disable_idle_d3', 'enable_sriov', 'disable_denylist'] as const;
+const PARAMETERS = [
+  'ids',
+  'nointxmask',
+  'disable_vga',
+  'disable_idle_d3',
+  'enable_sriov',
+  'disable_denylist',
+] as const;
 
 /** A module parameter word, checked. Throws InputError. */
-export function checkParameter(word: string, where: string): { name: (typeof PARAMETERS)[number]; value: string } {
+export function checkParameter(
+  word: string,
+  where: string,
+): { name: (typeof PARAMETERS)[number]; value: string } {
   const [name, value = '1'] = word.split('=', 2);
   const known = PARAMETERS.find((p) => p === name);
-  if (known === undefined) throw new InputError(`vfio-pci has no parameter "${name}"`, where, `there are ${PARAMETERS.join(', ')}`);
-  if (known !== 'ids' && !/^[01yn]$/i.test(value)) throw new InputError(`${name}=${value}: not a boolean`, where, 'write 0, 1, y or n');
+  if (known === undefined)
+    throw new InputError(`vfio-pci has no parameter "${name}"`, where, `there are ${PARAMETERS.join(', ')}`);
+  if (known !== 'ids' && !/^[01yn]$/i.test(value))
+    throw new InputError(`${name}=${value}: not a boolean`, where, 'write 0, 1, y or n');
   return { name: known, value };
 }
 
@@ -300,7 +328,11 @@ const DERIVED = new WeakMap<MachineDevice, Derived>();
 function derived(d: MachineDevice, byBdf: Map<string, MachineDevice>): Derived {
   let found = DERIVED.get(d);
   if (found === undefined) {
-    found = { parent: parentOf(d), resources: pci_parse_resources(d.attrs.resource ?? ''), irq: interruptLine(d, byBdf) };
+    found = {
+      parent: parentOf(d),
+      resources: pci_parse_resources(d.attrs.resource ?? ''),
+      irq: interruptLine(d, byBdf),
+    };
     DERIVED.set(d, found);
   }
   return found;
@@ -308,7 +340,14 @@ function derived(d: MachineDevice, byBdf: Map<string, MachineDevice>): Derived {
 
 function pciDescription(m: MachineDescription, kernel: pci_kernel): pci_machine_description {
   const byBdf = new Map(m.devices.map((d) => [d.bdf, d]));
-  const models = create_device_models(m.devices.map((d) => ({ bdf: d.bdf, config: d.config, rom_checksum: m.hotplug.startsWith('acpi') ? 0x41 : 0x11, ...(d.model !== undefined && { model: d.model }) })));
+  const models = create_device_models(
+    m.devices.map((d) => ({
+      bdf: d.bdf,
+      config: d.config,
+      rom_checksum: m.hotplug.startsWith('acpi') ? 0x41 : 0x11,
+      ...(d.model !== undefined && { model: d.model }),
+    })),
+  );
   const recorded = kernel === 'v6.1.192';
   const devices = m.devices.map((d): pci_device_description => {
     const model = models.get(d.bdf);
@@ -347,8 +386,12 @@ function pciDescription(m: MachineDescription, kernel: pci_kernel): pci_machine_
         const d = byBdf.get(bdf);
         return d !== undefined && ((d.config[0x0b] << 8) | d.config[0x0a]) === PORT_CLASS;
       });
-      return { name: r.name, pr0: r.pr0, pr3: r.pr3, off: r.losesState ? (feedsPort ? 'slot' : 'cut') : 'none' };
+      return {
+        name: r.name,
+        pr0: r.pr0,
+        pr3: r.pr3,
+        off: r.losesState ? (feedsPort ? 'slot' : 'cut') : 'none',
+      };
     }),
   };
 }
-

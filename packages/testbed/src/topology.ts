@@ -71,14 +71,20 @@ function describe(file: TopologyFile): MachineDescription {
     name: file.name,
     devices: file.devices.map((d) => layOut(d, file)),
     biosYear: file.biosYear,
-    powerResources: file.powerResources.map((r): PowerResource => ({ name: r.name, pr0: r.feeds, pr3: r.feeds, losesState: r.losesState })),
+    powerResources: file.powerResources.map((r): PowerResource => ({
+      name: r.name,
+      pr0: r.feeds,
+      pr3: r.feeds,
+      losesState: r.losesState,
+    })),
     hotplug: file.hotplug ?? 'none',
     hotResetOfPcieSlots: '',
   };
 }
 
 function load(name: string): TopologyFile {
-  if (!topologyNames().includes(name)) throw new InputError(`no topology "${name}"`, '--topology', `take one of ${topologyNames().join(', ')}`);
+  if (!topologyNames().includes(name))
+    throw new InputError(`no topology "${name}"`, '--topology', `take one of ${topologyNames().join(', ')}`);
   return readJson(path.join(DIRECTORY, `${name}.json`)) as unknown as TopologyFile;
 }
 
@@ -126,9 +132,17 @@ const PORT_BASE = 0x1000;
 
 /** Addresses are a function of bus, device, function and BAR alone, each in a window of its own. */
 function barAddress(bdf: string, bar: Bar, vf = false): number {
-  const [, bus, dev, fn] = (/^[^:]+:(..):(..)\.(.)$/.exec(bdf) as RegExpExecArray).map((x) => parseInt(x, 16));
+  const [, bus, dev, fn] = (/^[^:]+:(..):(..)\.(.)$/.exec(bdf) as RegExpExecArray).map((x) =>
+    parseInt(x, 16),
+  );
   if (bar.io) return PORT_BASE + bus * 0x1000 + dev * 0x100 + fn * 0x40;
-  const window = MEM_BASE + (vf ? 0x0800_0000 : 0) + bus * 0x0100_0000 + (dev & 1) * 0x0080_0000 + fn * 0x0020_0000 + bar.index * 0x0004_0000;
+  const window =
+    MEM_BASE +
+    (vf ? 0x0800_0000 : 0) +
+    bus * 0x0100_0000 +
+    (dev & 1) * 0x0080_0000 +
+    fn * 0x0020_0000 +
+    bar.index * 0x0004_0000;
   return Math.ceil(window / bar.size) * bar.size;
 }
 
@@ -152,7 +166,11 @@ function layOut(d: TopologyDevice, file: TopologyFile): MachineDevice {
     const off = 0x10 + 4 * bar.index;
     l.put(off, 4, at + (bar.io ? 1 : bar.wide ? 4 : 0), (0x1_0000_0000 - bar.size) % 0x1_0000_0000);
     if (bar.wide) l.put(off + 4, 4, 0, 0xffff_ffff);
-    resources[bar.index] = resourceLine(at, bar.size, (bar.io ? IORESOURCE_IO : IORESOURCE_MEM | (bar.wide ? IORESOURCE_MEM_64 : 0)) | 0x40000);
+    resources[bar.index] = resourceLine(
+      at,
+      bar.size,
+      (bar.io ? IORESOURCE_IO : IORESOURCE_MEM | (bar.wide ? IORESOURCE_MEM_64 : 0)) | 0x40000,
+    );
   }
   if (bridge) {
     const bus = d.secondary as number;
@@ -169,7 +187,9 @@ function layOut(d: TopologyDevice, file: TopologyFile): MachineDevice {
   l.put(0x3d, 1, d.pin === undefined ? 0 : d.pin.charCodeAt(0) - 64);
   capabilities(l, d, pcie, bridge);
   if (d.sriov !== undefined) sriov(l, d, resources);
-  const parent = file.devices.find((o) => o.secondary !== undefined && o.secondary === parseInt(d.bdf.slice(5, 7), 16));
+  const parent = file.devices.find(
+    (o) => o.secondary !== undefined && o.secondary === parseInt(d.bdf.slice(5, 7), 16),
+  );
   return {
     bdf: d.bdf,
     path: `/sys/devices/pci0000:00/${parent === undefined ? '' : `${parent.bdf}/`}${d.bdf}`,

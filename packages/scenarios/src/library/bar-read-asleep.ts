@@ -6,7 +6,7 @@ const CARD = '0000:01:00.0';
 
 export const barReadAsleep = defineScenario({
   name: 'bar-read-asleep',
-  about: 'read() of a memory BAR while low power is engaged wakes the device, and then fails all the same',
+  about: 'A read() of a memory BAR while low power is engaged wakes the device, and then fails all the same',
   claims: ['C24', 'C43'],
   topology: 'shared-intx',
   setup: (lab) => openAsleep(lab, CARD),

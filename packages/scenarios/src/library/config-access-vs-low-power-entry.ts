@@ -7,7 +7,8 @@ const CONFIG_SIZE = 256;
 
 export const configAccessVsLowPowerEntry = defineScenario({
   name: 'config-access-vs-low-power-entry',
-  about: 'One thread reads all of config space while another ENTERs: no read may reach a device that has lost its power',
+  about:
+    'One thread reads all of config space while another ENTERs: no read may reach a device that has lost its power',
   claims: ['C11', 'C15', 'C19'],
   topology: 'own-power',
   schedules: 20,

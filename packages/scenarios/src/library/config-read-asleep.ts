@@ -1,12 +1,22 @@
 // SPDX-License-Identifier: GPL-2.0-only
-import { ASLEEP, AWAKE, LOW_POWER_EXIT, lowPower, openAsleep, PINNED, reentryAllowed, result } from '../lab.ts';
+import {
+  ASLEEP,
+  AWAKE,
+  LOW_POWER_EXIT,
+  lowPower,
+  openAsleep,
+  PINNED,
+  reentryAllowed,
+  result,
+} from '../lab.ts';
 import { defineScenario } from '../scenario.ts';
 
 const GPU = '0000:01:00.0';
 
 export const configReadAsleep = defineScenario({
   name: 'config-read-asleep',
-  about: 'The guest reads config space while its device sleeps: woken like by the host, and pinned where re-entry is forbidden',
+  about:
+    'The guest reads config space while its device sleeps: woken like by the host, and pinned where re-entry is forbidden',
   claims: ['C23', 'C24'],
   topology: 'gpu',
   setup: (lab) => openAsleep(lab, GPU),

@@ -9,7 +9,8 @@ const D3HOT = 3;
 
 export const d3hotBeforeEnter = defineScenario({
   name: 'd3hot-before-enter',
-  about: 'The guest puts a device that forgets its config in D3hot (NoSoftRst-) in D3hot and then ENTERs: config is back after EXIT',
+  about:
+    'The guest puts a device that forgets its config in D3hot (NoSoftRst-) in D3hot and then ENTERs: config is back after EXIT',
   claims: ['C9'],
   topology: 'nosoftrst',
   setup: async (lab) => {

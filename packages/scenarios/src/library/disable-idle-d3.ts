@@ -21,7 +21,13 @@ export const disableIdleD3 = defineScenario({
     guest: async (lab, { dev }) => {
       if (!(await enter(lab, dev))) return;
       await lab.settle();
-      lab.step('ENTER', CARD, { count: 0, engaged: true, resumed: false, status: 'suspended', power: 'D3cold' });
+      lab.step('ENTER', CARD, {
+        count: 0,
+        engaged: true,
+        resumed: false,
+        status: 'suspended',
+        power: 'D3cold',
+      });
       lab.saw(`ENTER: ${lab.look(CARD)}`);
       lab.expect('EXIT', await lowPower(dev, LOW_POWER_EXIT), 0);
       lab.step('EXIT', CARD, AWAKE);

@@ -6,7 +6,8 @@ const CARD = '0000:01:00.0';
 
 export const enterVsIoctl = defineScenario({
   name: 'enter-vs-ioctl',
-  about: 'One thread sets up, masks and takes down INTx and resets the device by ioctl while another ENTERs: each ioctl finds it awake',
+  about:
+    'One thread sets up, masks and takes down INTx and resets the device by ioctl while another ENTERs: each ioctl finds it awake',
   claims: ['C18', 'C37'],
   topology: 'own-power',
   schedules: 20,

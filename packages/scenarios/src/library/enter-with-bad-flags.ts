@@ -1,6 +1,13 @@
 // SPDX-License-Identifier: GPL-2.0-only
 import { ENOTTY } from '@vfio-lab/kernel';
-import { AWAKE, LOW_POWER_ENTER, LOW_POWER_EXIT, LOW_POWER_REENTERY_DISABLE, lowPower, result } from '../lab.ts';
+import {
+  AWAKE,
+  LOW_POWER_ENTER,
+  LOW_POWER_EXIT,
+  LOW_POWER_REENTERY_DISABLE,
+  lowPower,
+  result,
+} from '../lab.ts';
 import { defineScenario } from '../scenario.ts';
 
 const CARD = '0000:01:00.0';

@@ -6,7 +6,8 @@ const GPU = '0000:01:00.0';
 
 export const exitAsleep = defineScenario({
   name: 'exit-asleep',
-  about: 'EXIT while the device sleeps: it is awake and its reference is back before EXIT returns, and no PME is raised',
+  about:
+    'EXIT while the device sleeps: it is awake and its reference is back before EXIT returns, and no PME is raised',
   claims: ['C36', 'C46'],
   topology: 'gpu',
   setup: (lab) => openAsleep(lab, GPU),

@@ -6,7 +6,8 @@ const CARD = '0000:01:00.0';
 
 export const exitVsHostAccess = defineScenario({
   name: 'exit-vs-host-access',
-  about: 'The guest EXITs while the host has woken the device for a config read: the end of that read must not put it to sleep again',
+  about:
+    'The guest EXITs while the host has woken the device for a config read: the end of that read must not put it to sleep again',
   claims: ['C35', 'C48'],
   topology: 'own-power',
   schedules: 20,

@@ -6,7 +6,8 @@ const CARD = '0000:01:00.0';
 
 export const faultVsHostAccess = defineScenario({
   name: 'fault-vs-host-access',
-  about: 'The guest touches a mapped BAR while the host has woken its sleeping device: SIGBUS, or the mapping would outlive the wake',
+  about:
+    'The guest touches a mapped BAR while the host has woken its sleeping device: SIGBUS, or the mapping would outlive the wake',
   claims: ['C13', 'C39'],
   topology: 'own-power',
   schedules: 20,

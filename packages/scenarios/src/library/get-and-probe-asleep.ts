@@ -1,5 +1,16 @@
 // SPDX-License-Identifier: GPL-2.0-only
-import { ASLEEP, FEATURE_GET, FEATURE_PM, FEATURE_PROBE, FEATURE_SET, flagNames, lowPowerFlags, openAsleep, payload, result } from '../lab.ts';
+import {
+  ASLEEP,
+  FEATURE_GET,
+  FEATURE_PM,
+  FEATURE_PROBE,
+  FEATURE_SET,
+  flagNames,
+  lowPowerFlags,
+  openAsleep,
+  payload,
+  result,
+} from '../lab.ts';
 import { defineScenario } from '../scenario.ts';
 
 const GPU = '0000:01:00.0';

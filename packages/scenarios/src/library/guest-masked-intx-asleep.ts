@@ -6,7 +6,8 @@ const CARD = '0000:01:00.0';
 
 export const guestMaskedIntxAsleep = defineScenario({
   name: 'guest-masked-intx-asleep',
-  about: 'INTx that the guest has masked before ENTER stays masked through sleep and EXIT, until the guest unmasks it',
+  about:
+    'INTx that the guest has masked before ENTER stays masked through sleep and EXIT, until the guest unmasks it',
   claims: ['C28', 'C30'],
   topology: 'shared-intx',
   setup: async (lab) => {

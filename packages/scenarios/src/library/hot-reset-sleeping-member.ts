@@ -7,7 +7,8 @@ const AUDIO = '0000:01:00.1';
 
 export const hotResetSleepingMember = defineScenario({
   name: 'hot-reset-sleeping-member',
-  about: 'Hot reset of two functions, both sent to D3cold by their guest: both are powered for the reset, no count drifts',
+  about:
+    'Hot reset of two functions, both sent to D3cold by their guest: both are powered for the reset, no count drifts',
   claims: ['C3', 'C18'],
   topology: 'gpu',
   setup: async (lab) => ({ gpu: await lab.open(GPU), audio: await lab.open(AUDIO) }),

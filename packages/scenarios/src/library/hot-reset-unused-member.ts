@@ -7,7 +7,8 @@ const AUDIO = '0000:01:00.1';
 
 export const hotResetUnusedMember = defineScenario({
   name: 'hot-reset-unused-member',
-  about: 'Hot reset of two functions, one of them unused and asleep: is it woken for the reset and asleep again afterwards?',
+  about:
+    'Hot reset of two functions, one of them unused and asleep: is it woken for the reset and asleep again afterwards?',
   claims: ['C3'],
   topology: 'gpu',
   setup: async (lab) => {

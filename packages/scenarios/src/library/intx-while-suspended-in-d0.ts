@@ -6,7 +6,8 @@ const CARD = '0000:01:00.0';
 
 export const intxWhileSuspendedInD0 = defineScenario({
   name: 'intx-while-suspended-in-d0',
-  about: 'A device counts as suspended but is still in D0 and raises INTx: somebody must silence the line, or it fires for ever',
+  about:
+    'A device counts as suspended but is still in D0 and raises INTx: somebody must silence the line, or it fires for ever',
   claims: ['C29'],
   topology: 'no-pm',
   setup: async (lab) => {

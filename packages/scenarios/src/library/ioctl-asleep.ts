@@ -1,5 +1,14 @@
 // SPDX-License-Identifier: GPL-2.0-only
-import { ASLEEP, AWAKE, LOW_POWER_EXIT, lowPower, openAsleep, PINNED, reentryAllowed, result } from '../lab.ts';
+import {
+  ASLEEP,
+  AWAKE,
+  LOW_POWER_EXIT,
+  lowPower,
+  openAsleep,
+  PINNED,
+  reentryAllowed,
+  result,
+} from '../lab.ts';
 import { defineScenario } from '../scenario.ts';
 
 const GPU = '0000:01:00.0';

@@ -7,7 +7,8 @@ const ASLEEP_IN_D3HOT = { count: 0, engaged: true, status: 'suspended', power: '
 
 export const lspciInD3hot = defineScenario({
   name: 'lspci-in-d3hot',
-  about: 'Where the platform cannot cut power the device sleeps in D3hot: config space answers there, so lspci wakes nothing',
+  about:
+    'Where the platform cannot cut power the device sleeps in D3hot: config space answers there, so lspci wakes nothing',
   claims: ['C27', 'C47'],
   topology: 'nosoftrst',
   setup: async (lab) => ({ dev: await lab.open(NIC) }),

@@ -6,7 +6,8 @@ const CARD = '0000:01:00.0';
 
 export const lspciReentryAllowed = defineScenario({
   name: 'lspci-reentry-allowed',
-  about: 'The host reads config space of a sleeping device: it wakes, answers, and goes back to sleep by itself',
+  about:
+    'The host reads config space of a sleeping device: it wakes, answers, and goes back to sleep by itself',
   claims: ['C33', 'C46'],
   topology: 'shared-intx',
   setup: (lab) => openAsleep(lab, CARD),

@@ -6,7 +6,8 @@ const GPU = '0000:01:00.0';
 
 export const lspciReentryForbiddenByClass = defineScenario({
   name: 'lspci-reentry-forbidden-by-class',
-  about: 'The host wakes an NVIDIA display device, whose memory needs the guest driver to survive D3cold: it must stay awake',
+  about:
+    'The host wakes an NVIDIA display device, whose memory needs the guest driver to survive D3cold: it must stay awake',
   claims: ['C7', 'C33'],
   topology: 'gpu',
   setup: (lab) => openAsleep(lab, GPU),

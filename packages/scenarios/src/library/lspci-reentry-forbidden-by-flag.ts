@@ -1,12 +1,23 @@
 // SPDX-License-Identifier: GPL-2.0-only
-import { ASLEEP, AWAKE, enter, LOW_POWER_ENTER, LOW_POWER_EXIT, LOW_POWER_REENTERY_DISABLE, lowPower, openAsleep, PINNED } from '../lab.ts';
+import {
+  ASLEEP,
+  AWAKE,
+  enter,
+  LOW_POWER_ENTER,
+  LOW_POWER_EXIT,
+  LOW_POWER_REENTERY_DISABLE,
+  lowPower,
+  openAsleep,
+  PINNED,
+} from '../lab.ts';
 import { defineScenario } from '../scenario.ts';
 
 const CARD = '0000:01:00.0';
 
 export const lspciReentryForbiddenByFlag = defineScenario({
   name: 'lspci-reentry-forbidden-by-flag',
-  about: 'ENTER with REENTERY_DISABLE: after a wake by the host the device stays awake; the next ENTER decides anew',
+  about:
+    'ENTER with REENTERY_DISABLE: after a wake by the host the device stays awake; the next ENTER decides anew',
   claims: ['C7', 'C33'],
   topology: 'shared-intx',
   setup: (lab) => openAsleep(lab, CARD, LOW_POWER_REENTERY_DISABLE),

@@ -1,12 +1,25 @@
 // SPDX-License-Identifier: GPL-2.0-only
-import { ASLEEP, AWAKE, enter, LOW_POWER_EXIT, lowPower, PINNED, PME_EN, PME_STATUS, pmeIndex, PMCSR, pmeStatus } from '../lab.ts';
+import {
+  ASLEEP,
+  AWAKE,
+  enter,
+  LOW_POWER_EXIT,
+  lowPower,
+  PINNED,
+  PME_EN,
+  PME_STATUS,
+  pmeIndex,
+  PMCSR,
+  pmeStatus,
+} from '../lab.ts';
 import { defineScenario } from '../scenario.ts';
 
 const CARD = '0000:01:00.0';
 
 export const lspciWithPme = defineScenario({
   name: 'lspci-with-pme',
-  about: 'The guest has asked for PME: a wake by the host signals its eventfd once, and the device stays awake',
+  about:
+    'The guest has asked for PME: a wake by the host signals its eventfd once, and the device stays awake',
   claims: ['C45', 'C46'],
   topology: 'shared-intx',
   setup: async (lab) => {

@@ -7,7 +7,8 @@ const PCI_COMMAND = 4;
 
 export const memoryEnableWhileEngaged = defineScenario({
   name: 'memory-enable-while-engaged',
-  about: 'Turning memory decode on or writing D0 to PMCSR while low power is engaged does not open the mapped BAR again',
+  about:
+    'Turning memory decode on or writing D0 to PMCSR while low power is engaged does not open the mapped BAR again',
   claims: ['C12', 'C16'],
   topology: 'shared-intx',
   setup: async (lab) => {

@@ -7,7 +7,8 @@ const PAGE = 4096;
 
 export const mmapAsleep = defineScenario({
   name: 'mmap-asleep',
-  about: 'An access to a mapped BAR from ENTER to EXIT is a SIGBUS; it never wakes the device and never signals PME',
+  about:
+    'An access to a mapped BAR from ENTER to EXIT is a SIGBUS; it never wakes the device and never signals PME',
   claims: ['C13', 'C39', 'C53'],
   topology: 'shared-intx',
   setup: async (lab) => {

@@ -7,7 +7,8 @@ const NEIGHBOUR = '0000:02:00.0';
 
 export const neighbourInterruptInD3cold = defineScenario({
   name: 'neighbour-interrupt-in-d3cold',
-  about: 'Two cards on one INTx line; one is in D3cold when the other interrupts: its handler must not touch the sleeping card',
+  about:
+    'Two cards on one INTx line; one is in D3cold when the other interrupts: its handler must not touch the sleeping card',
   claims: ['C30'],
   topology: 'shared-intx',
   setup: async (lab) => {
@@ -30,6 +31,7 @@ export const neighbourInterruptInD3cold = defineScenario({
       const wrong = (await lab.user.eventfdRead(mine)).count;
       lab.expect('interrupts of the sleeper', wrong, 0n);
       lab.saw(`neighbour ${served}, sleeper ${wrong}`);
+      if (wrong > 0n) return;
       await lab.acknowledge(neighbour);
       lab.expect('unmask', await neighbour.unmaskIrq(0), 0);
       if (slept) {

@@ -6,7 +6,8 @@ const CARD = '0000:01:00.0';
 
 export const noPmCapability = defineScenario({
   name: 'no-pm-capability',
-  about: 'A device without a PM capability: ENTER succeeds, runtime PM counts it as suspended, and it never leaves D0',
+  about:
+    'A device without a PM capability: ENTER succeeds, runtime PM counts it as suspended, and it never leaves D0',
   claims: ['C8', 'C47'],
   topology: 'no-pm',
   setup: async (lab) => ({ dev: await lab.open(CARD) }),

@@ -6,7 +6,8 @@ const CARD = '0000:01:00.0';
 
 export const resumeFails = defineScenario({
   name: 'resume-fails',
-  about: 'The device does not wake: accesses give EIO whatever the reason, EXIT gives the reason and leaves low power engaged',
+  about:
+    'The device does not wake: accesses give EIO whatever the reason, EXIT gives the reason and leaves low power engaged',
   claims: ['C4', 'C5'],
   topology: 'shared-intx',
   setup: (lab) => openAsleep(lab, CARD),

@@ -7,7 +7,8 @@ const NUMVFS = `/sys/bus/pci/devices/${PF}/sriov_numvfs`;
 
 export const sriovPfWithVfs = defineScenario({
   name: 'sriov-pf-with-vfs',
-  about: 'A physical function with virtual functions never suspends: its VFs hold a reference, and D3hot is refused',
+  about:
+    'A physical function with virtual functions never suspends: its VFs hold a reference, and D3hot is refused',
   claims: ['C20', 'C25'],
   topology: 'sriov',
   options: 'enable_sriov=1',
