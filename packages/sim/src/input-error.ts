@@ -10,7 +10,7 @@ export class InputError extends Error {
   readonly mend: string;
 
   constructor(what: string, where: string, mend: string) {
-    super(`${where}: ${what}; ${mend}`);
+    super(`${what}: ${where}: ${mend}`);
     this.name = 'InputError';
     this.what = what;
     this.where = where;

@@ -44,9 +44,9 @@ describe('Prng', () => {
 });
 
 describe('InputError', () => {
-  it('says where, what and how to mend it in one line', () => {
+  it('says what, where and how to mend it in one line', () => {
     const e = new InputError('a quote is not closed', 'x.vt:3', 'end it with "');
-    expect(e.message).toBe('x.vt:3: a quote is not closed; end it with "');
+    expect(e.message).toBe('a quote is not closed: x.vt:3: end it with "');
     expect(e).toMatchObject({ what: 'a quote is not closed', where: 'x.vt:3', mend: 'end it with "' });
   });
 });

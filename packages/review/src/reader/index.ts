@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only
-export { InputError } from './input-error.ts';
+export { InputError } from '@vfio-lab/sim';
 export { readSeries } from './series-reader.ts';
 export { functionHead, touchedFunctions } from './diff.ts';
 export type {

@@ -6,7 +6,7 @@ import { parseChangelog, parseShortlog } from './changelog.ts';
 import { isoDate } from './dates.ts';
 import { DiffReader, statOf, touchedFunctions } from './diff.ts';
 import { parseDiffstat } from './diffstat.ts';
-import { InputError } from './input-error.ts';
+import { InputError } from '@vfio-lab/sim';
 import { parsePerson } from './person.ts';
 import { readBody } from './quotes.ts';
 import type { BodyLine } from './quotes.ts';

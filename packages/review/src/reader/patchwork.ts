@@ -4,7 +4,7 @@ import { parseChangelog, parseShortlog } from './changelog.ts';
 import { isoDate, patchworkDate } from './dates.ts';
 import { DiffReader, statOf, touchedFunctions } from './diff.ts';
 import { cutDiffstat, parseDiffstat } from './diffstat.ts';
-import { InputError } from './input-error.ts';
+import { InputError } from '@vfio-lab/sim';
 import { readBody } from './quotes.ts';
 import type { BodyLine } from './quotes.ts';
 import { parseSubject } from './subject.ts';

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only
-import { InputError } from './input-error.ts';
+import { InputError } from '@vfio-lab/sim';
 import { isMbox, readMbox } from './mbox.ts';
 import { isPatchwork, readPatchwork } from './patchwork.ts';
 import type { Series } from './types.ts';
