@@ -99,7 +99,7 @@ export async function runScenario(scenario: Scenario, opts: RunOptions): Promise
   return {
     scenario: scenario.name,
     revision: opts.revision,
-    outcome: lab.outcome() || (ended ? 'ok' : 'did not end'),
+    outcome: ended ? lab.outcome() || 'ok' : unfinished(lab, m.findings),
     findings: m.findings,
     schedule: ended ? token : m.schedule,
     leftAt: policy instanceof ReplayPolicy ? policy.left_at : -1,
@@ -107,6 +107,11 @@ export async function runScenario(scenario: Scenario, opts: RunOptions): Promise
     log: m.log,
     duration: m.clock.now,
   };
+}
+
+function unfinished(lab: Lab, findings: readonly Finding[]): string {
+  const why = findings.some((f) => f.kind === 'deadlock') ? 'deadlock' : 'did not end';
+  return [lab.outcome(), why].filter((words) => words !== '').join('; ');
 }
 
 /** INTx of a device in use: what the driver believes is masked, and what the hardware and the line say. */

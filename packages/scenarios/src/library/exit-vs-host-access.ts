@@ -26,7 +26,7 @@ export const exitVsHostAccess = defineScenario({
         await dev.readConfig(0, 4);
         lab.expect('EXIT', await lowPower(dev, LOW_POWER_EXIT), 0);
       }
-      if (asleep) lab.saw('left');
+      if (asleep) lab.saw('EXIT ok');
     },
     host: async (lab) => {
       lab.saw((await lab.lspciSees(CARD)) ? 'lspci answered' : 'lspci reads all ones');

@@ -33,7 +33,7 @@ export const guestMaskedIntxAsleep = defineScenario({
       await lab.settle();
       const unmasked = (await lab.user.eventfdRead(eventfd)).count;
       lab.expect('interrupts after unmask', unmasked, 1n);
-      lab.saw(`masked ${masked}, unmasked ${unmasked}`);
+      lab.saw(`interrupts: ${masked} while masked, ${unmasked} after unmask`);
       await lab.acknowledge(dev);
       await dev.unmaskIrq(0);
     },

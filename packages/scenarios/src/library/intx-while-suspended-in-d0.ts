@@ -29,10 +29,10 @@ export const intxWhileSuspendedInD0 = defineScenario({
         await lab.settle();
         const late = (await lab.user.eventfdRead(eventfd)).count;
         lab.expect('interrupts after EXIT', late, 1n);
-        lab.saw(`suspended ${early}, after EXIT ${late}`);
+        lab.saw(`interrupts: ${early} while suspended, ${late} after EXIT`);
       } else {
         lab.expect('interrupts', early, 1n);
-        lab.saw(`awake ${early}`);
+        lab.saw(`interrupts: ${early}`);
       }
       await lab.acknowledge(dev);
       await dev.unmaskIrq(0);

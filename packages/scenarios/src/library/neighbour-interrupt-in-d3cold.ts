@@ -30,7 +30,7 @@ export const neighbourInterruptInD3cold = defineScenario({
       lab.expect('interrupts of the neighbour', served, 1n);
       const wrong = (await lab.user.eventfdRead(mine)).count;
       lab.expect('interrupts of the sleeper', wrong, 0n);
-      lab.saw(`neighbour ${served}, sleeper ${wrong}`);
+      lab.saw(`interrupts: neighbour ${served}, sleeper ${wrong}`);
       if (wrong > 0n) return;
       await lab.acknowledge(neighbour);
       lab.expect('unmask', await neighbour.unmaskIrq(0), 0);
