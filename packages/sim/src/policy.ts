@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only
+import { InputError } from './input-error.ts';
 import { Prng } from './prng.ts';
 import type { Task } from './task.ts';
 
@@ -65,13 +66,15 @@ export function formatSchedule(names: readonly string[]): string {
   return out.join(',');
 }
 
-/** The inverse of formatSchedule. Throws a RangeError naming the part that is not `name` or `name*count`. */
+/** The inverse of formatSchedule. Throws an InputError naming the part that is not `name` or `name*count`. */
 export function parseSchedule(token: string): string[] {
   const names: string[] = [];
   if (token === '') return names;
   for (const [i, part] of token.split(',').entries()) {
     const m = /^([^*\s]+)(?:\*([1-9]\d{0,6}))?$/.exec(part);
-    if (m === null) throw new RangeError(`part ${i + 1} ("${part}") is not a task name with an optional *count`);
+    if (m === null) {
+      throw new InputError(`part ${i + 1} ("${part}") is not a task name with an optional *count`, 'schedule', 'give the token as it was printed');
+    }
     for (let n = Number(m[2] ?? 1); n > 0; n--) names.push(m[1]);
   }
   return names;
