@@ -18,7 +18,7 @@ import {
   waitqueue_active,
   wake_up_locked_poll,
 } from '@vfio-lab/locking';
-import { current, machine, type Ref, ref, wait_until } from '@vfio-lab/sim';
+import { current, machine, type Ref, ref, trace, wait_until } from '@vfio-lab/sim';
 import { ULLONG_MAX } from './bits.ts';
 import { container_of } from './container.ts';
 import { EAGAIN, EBADF, EFAULT, EINVAL, ENOMEM, ERESTARTSYS } from './errno.ts';
@@ -86,6 +86,7 @@ export async function eventfd_signal(ctx: eventfd_ctx, n: bigint | number): Prom
   task.in_eventfd_signal = true;
   if (ULLONG_MAX - ctx.count < add) add = ULLONG_MAX - ctx.count;
   ctx.count += add;
+  if (machine.tracing) trace('eventfd', `eventfd ${ctx.id}: signal ${add}, count ${ctx.count}`);
   if (waitqueue_active(ctx.wqh)) await wake_up_locked_poll(ctx.wqh, EPOLLIN);
   task.in_eventfd_signal = false;
   await spin_unlock_irqrestore(ctx.wqh.lock, flags);

@@ -3,7 +3,7 @@ import type { vfio_pci_core_device } from '@vfio-lab/headers';
 import { RPM_SUSPENDING, type rpm_status } from '@vfio-lab/kernel';
 import { rwsem_is_locked } from '@vfio-lab/locking';
 import type { pci_dev } from '@vfio-lab/pci';
-import { report } from '@vfio-lab/sim';
+import { report, trace } from '@vfio-lab/sim';
 
 /**
  * Watch a device for suspends that its guest did not direct. One is reported when runtime PM starts a suspend
@@ -21,7 +21,8 @@ import { report } from '@vfio-lab/sim';
 export function watchSuspends(pdev: pci_dev, vdev: vfio_pci_core_device): () => void {
   const { power } = pdev.dev;
   let status: rpm_status = power.runtime_status;
-  const engaged = (): boolean => (vdev as { pm_runtime_engaged?: boolean }).pm_runtime_engaged === true;
+  const flags = vdev as { pm_runtime_engaged?: boolean; platform_pm_engaged?: boolean };
+  const engaged = (): boolean => flags.pm_runtime_engaged === true || flags.platform_pm_engaged === true;
   Object.defineProperty(power, 'runtime_status', {
     configurable: true,
     enumerable: true,
@@ -42,4 +43,38 @@ export function watchSuspends(pdev: pci_dev, vdev: vfio_pci_core_device): () => 
       value: status,
     });
   };
+}
+
+/** What the driver remembers of the power of a device: fields of struct vfio_pci_core_device, some in some revisions only. */
+const FLAGS = [
+  'pm_intx_masked',
+  'pm_runtime_engaged',
+  'pm_runtime_resumed',
+  'pm_runtime_reentry_allowed',
+  'platform_pm_engaged',
+  'power_state_d3',
+  'pm_wake_eventfd_ctx',
+  'pme_trigger',
+];
+
+const TRACED = new WeakSet<object>();
+
+/** From here on, the timeline says when one of these fields changes. */
+export function traceFlags(vdev: vfio_pci_core_device): void {
+  if (TRACED.has(vdev)) return;
+  TRACED.add(vdev);
+  const fields = vdev as unknown as Record<string, unknown>;
+  for (const name of FLAGS) {
+    if (!(name in fields)) continue;
+    let value = fields[name];
+    Object.defineProperty(vdev, name, {
+      configurable: true,
+      enumerable: true,
+      get: () => value,
+      set: (to: unknown) => {
+        if (to !== value) trace('flag', `${name} = ${typeof to === 'object' ? (to === null ? 'NULL' : 'set') : String(to)}`);
+        value = to;
+      },
+    });
+  }
 }

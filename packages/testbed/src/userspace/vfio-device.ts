@@ -19,12 +19,19 @@ import {
   VFIO_SET_IOMMU,
   VFIO_TYPE1v2_IOMMU,
 } from '@vfio-lab/headers';
-import { sizeof } from '@vfio-lab/kernel';
+import { errno_name, sizeof } from '@vfio-lab/kernel';
+import { machine, trace } from '@vfio-lab/sim';
 import { REGION_SHIFT, REGIONS } from '../script/language.ts';
 import { bufferOf, type User } from './user.ts';
 
 const PROT_READ_WRITE = 3;
 const MAP_SHARED = 1;
+
+/** What the user asked for and got, for the timeline. */
+function told(what: string, ret: number): number {
+  if (machine.tracing) trace('user', `${what}: ${ret < 0 ? errno_name(-ret) : ret}`, { ret });
+  return ret;
+}
 
 /** A device file, with the calls a virtual machine monitor makes on it. Results are >= 0, or -errno. */
 export class VfioDevice {
@@ -41,6 +48,7 @@ export class VfioDevice {
   /** Read `size` (1, 2, 4) bytes of a region as a little-endian number, or -errno. */
   async read(region: keyof typeof REGIONS, off: number, size: number): Promise<number> {
     const { ret, bytes } = await this.user.pread(this.fd, size, REGIONS[region] * REGION_SHIFT + off);
+    told(`read ${size} of ${region} at 0x${off.toString(16)}`, ret);
     if (ret !== size) return ret;
     let value = 0;
     for (let i = size - 1; i >= 0; i--) value = value * 256 + bytes[i];
@@ -48,9 +56,10 @@ export class VfioDevice {
   }
 
   /** Write `size` bytes of a region; the count written, or -errno. */
-  write(region: keyof typeof REGIONS, off: number, size: number, value: number): Promise<number> {
+  async write(region: keyof typeof REGIONS, off: number, size: number, value: number): Promise<number> {
     const bytes = Uint8Array.from({ length: size }, (_, i) => Math.floor(value / 2 ** (8 * i)) & 0xff);
-    return this.user.pwrite(this.fd, bytes, REGIONS[region] * REGION_SHIFT + off);
+    const ret = await this.user.pwrite(this.fd, bytes, REGIONS[region] * REGION_SHIFT + off);
+    return told(`write ${size} of ${region} at 0x${off.toString(16)}`, ret);
   }
 
   readConfig(off: number, size: number): Promise<number> {
@@ -65,21 +74,21 @@ export class VfioDevice {
   async numIrqs(): Promise<number> {
     const info = new vfio_device_info();
     info.argsz = sizeof(vfio_device_info);
-    const ret = await this.user.ioctlStruct(this.fd, VFIO_DEVICE_GET_INFO, info);
+    const ret = told('GET_INFO', await this.user.ioctlStruct(this.fd, VFIO_DEVICE_GET_INFO, info));
     return ret < 0 ? ret : info.num_irqs;
   }
 
-  reset(): Promise<number> {
-    return this.user.ioctl(this.fd, VFIO_DEVICE_RESET);
+  async reset(): Promise<number> {
+    return told('RESET', await this.user.ioctl(this.fd, VFIO_DEVICE_RESET));
   }
 
-  hotReset(groupFds: readonly number[]): Promise<number> {
+  async hotReset(groupFds: readonly number[]): Promise<number> {
     const head = sizeof(vfio_pci_hot_reset);
     const reset = new vfio_pci_hot_reset(new Uint8Array(head + 4 * groupFds.length));
     reset.argsz = bufferOf(reset).length;
     reset.count = groupFds.length;
     bufferOf(reset).set(new Uint8Array(Int32Array.from(groupFds).buffer), head);
-    return this.user.ioctlStruct(this.fd, VFIO_DEVICE_PCI_HOT_RESET, reset);
+    return told('PCI_HOT_RESET', await this.user.ioctlStruct(this.fd, VFIO_DEVICE_PCI_HOT_RESET, reset));
   }
 
   /** SET_IRQS with one eventfd as the trigger of (index, 0); fd -1 takes it away. */
@@ -100,7 +109,7 @@ export class VfioDevice {
     return this.setIrqs(VFIO_IRQ_SET_DATA_NONE | VFIO_IRQ_SET_ACTION_UNMASK, index, 1, new Uint8Array());
   }
 
-  private setIrqs(flags: number, index: number, count: number, data: Uint8Array): Promise<number> {
+  private async setIrqs(flags: number, index: number, count: number, data: Uint8Array): Promise<number> {
     const head = sizeof(vfio_irq_set);
     const set = new vfio_irq_set(new Uint8Array(head + data.length));
     set.argsz = head + data.length;
@@ -108,7 +117,7 @@ export class VfioDevice {
     set.index = index;
     set.count = count;
     bufferOf(set).set(data, head);
-    return this.user.ioctlStruct(this.fd, VFIO_DEVICE_SET_IRQS, set);
+    return told(`SET_IRQS ${index}, flags 0x${flags.toString(16)}`, await this.user.ioctlStruct(this.fd, VFIO_DEVICE_SET_IRQS, set));
   }
 
   /** DEVICE_FEATURE with a payload; `bytes` is the payload as the kernel left it. */
@@ -118,7 +127,10 @@ export class VfioDevice {
     feature.argsz = head + payload.length;
     feature.flags = flags;
     bufferOf(feature).set(payload, head);
-    const ret = await this.user.ioctlStruct(this.fd, VFIO_DEVICE_FEATURE, feature);
+    const ret = told(
+      `FEATURE ${flags & 0xffff}${verbs(flags)}`,
+      await this.user.ioctlStruct(this.fd, VFIO_DEVICE_FEATURE, feature),
+    );
     return { ret, bytes: bufferOf(feature).subarray(head) };
   }
 
@@ -127,9 +139,14 @@ export class VfioDevice {
     return this.user.mmap(this.fd, length, PROT_READ_WRITE, MAP_SHARED, REGIONS[region] * REGION_SHIFT);
   }
 
-  close(): Promise<number> {
-    return this.user.close(this.fd);
+  async close(): Promise<number> {
+    return told('close', await this.user.close(this.fd));
   }
+}
+
+/** GET, SET and PROBE in the flags of DEVICE_FEATURE. */
+function verbs(flags: number): string {
+  return ['GET', 'SET', 'PROBE'].filter((_, i) => flags & (1 << (16 + i))).map((v) => ` ${v}`).join('');
 }
 
 /** Opened groups share one container, as a virtual machine monitor has it. */
