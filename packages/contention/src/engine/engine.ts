@@ -29,6 +29,10 @@ const SLEEP_NS = 10_000;
 /** With only timers left for so long, whoever still waits is stuck. */
 const MAX_IDLE_NS = 600e9;
 
+/** Locks by whose taking an eventfd's signal and a page fault are known. */
+const EVENTFD_LOCK = '&ctx->wqh';
+const FAULT_LOCK = '&mm->mmap_lock';
+
 const program = new Obj('program');
 const THINK: Op = { kind: 'sleep', obj: program, write: false };
 const WORK: Op = { kind: 'yield', obj: program, write: false };
@@ -242,9 +246,13 @@ export class Engine implements Policy {
       return now + extra + ns;
     }
     if (this.#free) return now + extra;
-    const start = now + extra + costs.code;
+    let start = now + extra + costs.code;
     switch (op.kind) {
       case 'lock':
+        // What these two do beside their lock has no scheduling point of its own.
+        if (op.obj.name === EVENTFD_LOCK) start += costs.eventfd_signal;
+        else if (op.obj.name === FAULT_LOCK && !op.write) start += costs.page_fault;
+        return this.#line(thread, op, start, costs.lock);
       case 'trylock':
         return this.#line(thread, op, start, costs.lock);
       case 'unlock':
@@ -351,7 +359,9 @@ export class Engine implements Policy {
   }
 
   #go(thread: Thread, now: number): void {
-    this.#spent(thread, 'run', now);
+    // A task that thought has begun its next request only now, with the processor back.
+    this.#spent(thread, thread.thinks ? 'think' : 'run', now);
+    thread.thinks = false;
     this.steps++;
     this.#progress = now;
     thread.resumed = now;
@@ -549,7 +559,6 @@ export class Engine implements Policy {
   #make_ready(thread: Thread, now: number): void {
     if (thread.state === 'sleeping' || thread.state === 'waiting') {
       this.#spent(thread, thread.thinks ? 'think' : 'sleep', now);
-      thread.thinks = false;
     }
     thread.state = 'ready';
     let p = thread.cpu;
@@ -582,7 +591,7 @@ export class Engine implements Policy {
     this.#ready--;
     this.#idle.delete(p);
     const start = Math.max(now, p.free_at);
-    this.#spent(next, 'ready', start);
+    this.#spent(next, next.thinks ? 'think' : 'ready', start);
     const due = start + next.need + (p.last === next ? 0 : this.costs.context_switch);
     next.need = 0;
     next.state = 'running';
