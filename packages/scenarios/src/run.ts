@@ -14,8 +14,7 @@ import {
   report,
   RunToBlock,
   spawn,
-  type TraceEvent,
-} from '@vfio-lab/sim';
+  type TraceEvent, trace } from '@vfio-lab/sim';
 import { bootTestbed } from '@vfio-lab/testbed';
 import { Lab } from './lab.ts';
 import type { Scenario } from './scenario.ts';
@@ -77,6 +76,7 @@ export async function runScenario(scenario: Scenario, opts: RunOptions): Promise
     const state = await scenario.setup(lab);
     machine.policy = policy;
     machine.restart_recording();
+    trace('phase', 'programs');
     const tasks = Object.entries(scenario.programs ?? {}).map(([name, program]) =>
       spawn(name, () => program(lab, state), { process: testbed.process }),
     );
@@ -85,9 +85,11 @@ export async function runScenario(scenario: Scenario, opts: RunOptions): Promise
     machine.policy = new RunToBlock();
     lab.endWatches();
     lab.phase = 'check';
+    trace('phase', 'check');
     await lab.settle();
     await scenario.check?.(lab, state);
     checkIntx(testbed.boundDevices(), lab);
+    trace('phase', 'exit');
     await testbed.exitProcess();
     await lab.settle();
     checkRest(testbed.boundDevices(), lab);

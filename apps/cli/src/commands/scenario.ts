@@ -12,6 +12,8 @@ import { cut, table } from '../ui/text.ts';
 interface Options {
   revision: string;
   trace?: boolean;
+  locks?: boolean;
+  boot?: boolean;
   json?: boolean;
   seed?: number;
   random?: number;
@@ -24,6 +26,8 @@ export function register(cli: CAC, io: Io): void {
     .command('scenario <name>', 'Run one scenario: outcome, findings, timeline')
     .option('--revision <name>', 'Driver to run it on: base, v4, v4@4, v4+exit-order, ...', { default: 'v4' })
     .option('--trace', 'Print the timeline: task, C function, lock and PM operations, power state, usage count')
+    .option('--locks', 'With --trace: all locks, not only those of the driver')
+    .option('--boot', 'With --trace: from power-on, not from where the programs start')
     .option('--seed <n>', 'Run it under the random schedule of this seed')
     .option('--random <n>', 'Run it under n random schedules, seeds 0 to n-1, and count what comes')
     .option('--replay <schedule>', 'Run it under a schedule that a finding was printed with')
@@ -39,7 +43,7 @@ export function register(cli: CAC, io: Io): void {
         tracing: options.trace === true,
       });
       if (options.json === true) writeJson(io, run);
-      else io.stdout.write(`${render(run, io, options.trace === true).join('\n')}\n`);
+      else io.stdout.write(`${render(run, io, options).join('\n')}\n`);
       return undefined;
     });
 }
@@ -107,7 +111,7 @@ function replayCommand(name: string, revision: string, schedule: string): string
   return `vfio-lab scenario ${name} --revision ${revision} --trace --replay '${schedule}'`;
 }
 
-function render(run: ScenarioRun, io: Io, withTrace: boolean): string[] {
+function render(run: ScenarioRun, io: Io, options: Options): string[] {
   const paint = colors(io);
   const lines = [`${paint.bold(run.scenario)} on ${run.revision}`, `  outcome   ${run.outcome}`];
   if (run.findings.length === 0) lines.push(`  findings  ${paint.green('none')}`);
@@ -118,18 +122,34 @@ function render(run: ScenarioRun, io: Io, withTrace: boolean): string[] {
   }
   if (run.schedule !== '') lines.push(`  again     ${replayCommand(run.scenario, run.revision, run.schedule)}`);
   if (run.leftAt >= 0) lines.push(`  ${paint.yellow(`left the recorded schedule at its decision ${run.leftAt + 1}`)}`);
-  if (withTrace) lines.push('', ...timeline(run.events, paint, width(io)));
+  if (options.trace === true) lines.push('', ...timeline(chosen(run.events, options), paint, width(io)));
   return lines;
 }
 
-/** Virtual time, task, what, where; one line an event. */
+/** Locks that the driver and the mappings of its users have; the rest is the inside of the kernel below. */
+const DRIVER_LOCKS = /&vdev->|&group->(?:group_rwsem|device_lock)|dev_set|mmap_lock|&ctx->wqh|vfio/;
+
+/** What of the timeline a reader wants. */
+function chosen(events: readonly TraceEvent[], options: Options): TraceEvent[] {
+  const start = options.boot === true ? 0 : events.findIndex((e) => e.kind === 'phase' && e.text === 'programs');
+  return events.slice(Math.max(start, 0)).filter((e) => e.kind !== 'lock' || options.locks === true || DRIVER_LOCKS.test(e.text));
+}
+
+/** Virtual time, task, what happened, the state of the device it happened to, the C function; one line an event. */
 function timeline(events: readonly TraceEvent[], paint: Colors, room: number): string[] {
-  const rows = events.map((e) => [time(e.at), e.task, e.kind, e.text, e.fn]);
+  const power = new Map<string, string>();
+  const rows = events.map((e) => {
+    const { device, to, dev, status, usage } = e.data as Record<string, string | number | undefined>;
+    if (device !== undefined && to !== undefined) power.set(String(device), String(to));
+    const state = dev === undefined ? '' : [power.get(String(dev)), status, `usage ${usage}`].filter(Boolean).join(', ');
+    return [time(e.at), e.task, e.kind, e.text, state, e.fn];
+  });
   const shape = [
     { title: 'time', align: 'right' as const },
     { title: 'task' },
     { title: 'kind' },
     { title: 'what', flexible: true },
+    { title: 'device' },
     { title: 'C function', flexible: true },
   ];
   return table(shape, rows, { width: room, head: paint.bold }).map((l) => cut(l, room));
