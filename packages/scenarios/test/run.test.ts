@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only
+import { ioread32, pci_iomap, pci_iounmap, pci_read_config_word } from '@vfio-lab/pci';
+import { ref } from '@vfio-lab/sim';
 import { describe, expect, it } from 'vitest';
-import { defineScenario, runScenario, scenarioByName, searchRandom } from '../src/index.ts';
+import { defineScenario, enter, runScenario, scenarioByName, searchRandom } from '../src/index.ts';
 
 const CARD = '0000:01:00.0';
 
@@ -53,6 +55,36 @@ describe('runScenario', () => {
     const run = await runScenario(scenario, { revision: 'base' });
     expect(run.findings.map((f) => f.kind)).toContain('intx-state');
     expect(run.findings.map((f) => f.text)).toContain(`${CARD}: usage count 1 at rest, not 0`);
+  });
+
+  it.each([
+    ['D3cold', 'own-power', 'd3cold-access'],
+    ['D3hot', 'nosoftrst', 'd3hot-access'],
+  ])('reports a task that touches a BAR in %s, where a host would hang', async (_state, topology, kind) => {
+    const scenario = defineScenario({
+      name: 'touch',
+      about: 'the host reads and writes a BAR of a sleeping device, and its config space without waking it',
+      topology,
+      setup: async (lab) => {
+        await enter(lab, await lab.open(CARD));
+        await lab.settle();
+      },
+      programs: {
+        host: async (lab) => {
+          const pdev = lab.pdev(CARD);
+          const bar = pci_iomap(pdev, 0, 0);
+          if (bar === null) throw new Error('no BAR');
+          await ioread32(bar);
+          pci_iounmap(pdev, bar);
+          await pci_read_config_word(pdev, 0, ref(0));
+        },
+      },
+    });
+    const { findings } = await runScenario(scenario, { revision: 'v4' });
+    const mine = findings.filter((f) => f.kind === kind);
+    expect(mine[0]?.text).toContain(`memory read of ${CARD}`);
+    expect(mine[0]?.task).toBe('host');
+    expect(mine.some((f) => f.text.startsWith(`config read of ${CARD}`))).toBe(kind === 'd3cold-access');
   });
 
   it('groups what was seen: set-up, programs by name, check', async () => {
