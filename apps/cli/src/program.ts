@@ -2,6 +2,7 @@
 // The command line: what is registered, and what becomes of errors.
 import cac from 'cac';
 import type { CAC } from 'cac';
+import * as contention from './commands/contention.ts';
 import * as replay from './commands/replay.ts';
 import * as review from './commands/review.ts';
 import * as runScript from './commands/run.ts';
@@ -17,7 +18,7 @@ export interface CommandModule {
   register(cli: CAC, io: Io): void;
 }
 
-const COMMANDS: CommandModule[] = [review, series, scenarios, scenario, runScript, replay];
+const COMMANDS: CommandModule[] = [review, series, scenarios, scenario, runScript, replay, contention];
 const VERSION = '0.1.0';
 
 /** A command line that makes no sense: one line and a hint, status 2. Commands may throw it. */

@@ -14,3 +14,5 @@ export * from './report/lock-stat.ts';
 export * from './report/perf.ts';
 export * from './statistics.ts';
 export * from './sweep.ts';
+export * from './report/html.ts';
+export * from './report/plots.ts';
