@@ -35,3 +35,6 @@ export function pin(): void {
 export function unpin(): void {
   if (--current.preempt_count === 0 && current.cpu.pinned === current) current.cpu.pinned = null;
 }
+
+/** What a lock operation returns that did not have to wait: cheaper to await than undefined is. */
+export const DONE: Promise<void> = Promise.resolve();

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 import { Semaphore } from 'async-mutex';
 import { access, current, machine, Obj, type Op, point, report, type Task } from '@vfio-lab/sim';
-import { might_sleep } from './context.ts';
+import { DONE, might_sleep } from './context.ts';
 import { Hold, note_acquired, note_contended, note_released } from './observe.ts';
 
 /** Acquiring: enabled while the semaphore has a unit to give, so async-mutex never queues and never chooses. */
@@ -55,14 +55,14 @@ async function take_after(lock: mutex, wait: Promise<void>, since: number): Prom
 }
 
 /** Sleep until the mutex is owned. Not recursive, process context only. C: kernel/locking/mutex.c mutex_lock() */
-export function mutex_lock(lock: mutex): Promise<void> | undefined {
+export function mutex_lock(lock: mutex): Promise<void> {
   might_sleep('mutex_lock');
   const since = machine.clock.now;
   if (lock.owner !== null) note_contended(lock, 'write', current);
   const wait = point(lock.op_acquire);
   if (wait !== undefined) return take_after(lock, wait, since);
   take(lock, since, false);
-  return undefined;
+  return DONE;
 }
 
 /** As mutex_lock, given up with -EINTR when a signal is pending. C: kernel/locking/mutex.c mutex_lock_interruptible() */
@@ -100,11 +100,11 @@ async function release_after(lock: mutex, wait: Promise<void>): Promise<void> {
 }
 
 /** Only the owner may. C: kernel/locking/mutex.c mutex_unlock() */
-export function mutex_unlock(lock: mutex): Promise<void> | undefined {
+export function mutex_unlock(lock: mutex): Promise<void> {
   const wait = point(lock.op_release);
   if (wait !== undefined) return release_after(lock, wait);
   release(lock);
-  return undefined;
+  return DONE;
 }
 
 /** C: kernel/locking/mutex.c mutex_is_locked() */

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 import { Semaphore } from 'async-mutex';
 import { access, current, machine, Obj, type Op, point, report, type Task } from '@vfio-lab/sim';
-import { might_sleep } from './context.ts';
+import { DONE, might_sleep } from './context.ts';
 import { Hold, note_acquired, note_contended, note_released } from './observe.ts';
 
 class Acquire implements Op {
@@ -65,24 +65,24 @@ async function take_after(sem: rw_semaphore, write: boolean, wait: Promise<void>
   take(sem, write, since, false);
 }
 
-function down(sem: rw_semaphore, write: boolean): Promise<void> | undefined {
+function down(sem: rw_semaphore, write: boolean): Promise<void> {
   const since = machine.clock.now;
   const op = write ? sem.op_write : sem.op_read;
   if (!can_take(sem, write)) note_contended(sem, write ? 'write' : 'read', current);
   const wait = point(op);
   if (wait !== undefined) return take_after(sem, write, wait, since);
   take(sem, write, since, false);
-  return undefined;
+  return DONE;
 }
 
 /** Sleep until held shared. C: kernel/locking/rwsem.c down_read() */
-export function down_read(sem: rw_semaphore): Promise<void> | undefined {
+export function down_read(sem: rw_semaphore): Promise<void> {
   might_sleep('down_read');
   return down(sem, false);
 }
 
 /** Sleep until held exclusively. C: kernel/locking/rwsem.c down_write() */
-export function down_write(sem: rw_semaphore): Promise<void> | undefined {
+export function down_write(sem: rw_semaphore): Promise<void> {
   might_sleep('down_write');
   return down(sem, true);
 }
@@ -119,19 +119,19 @@ async function release_after(sem: rw_semaphore, write: boolean, wait: Promise<vo
 }
 
 /** C: kernel/locking/rwsem.c up_read() */
-export function up_read(sem: rw_semaphore): Promise<void> | undefined {
+export function up_read(sem: rw_semaphore): Promise<void> {
   const wait = point(sem.op_up_read);
   if (wait !== undefined) return release_after(sem, false, wait);
   release(sem, false);
-  return undefined;
+  return DONE;
 }
 
 /** C: kernel/locking/rwsem.c up_write() */
-export function up_write(sem: rw_semaphore): Promise<void> | undefined {
+export function up_write(sem: rw_semaphore): Promise<void> {
   const wait = point(sem.op_up_write);
   if (wait !== undefined) return release_after(sem, true, wait);
   release(sem, true);
-  return undefined;
+  return DONE;
 }
 
 /** Exclusive to shared without letting a writer in. C: kernel/locking/rwsem.c downgrade_write() */

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 import { Semaphore } from 'async-mutex';
 import { access, current, machine, Obj, type Op, point, report, type Task } from '@vfio-lab/sim';
-import { local_irq_restore, local_irq_save, pin, unpin } from './context.ts';
+import { DONE, local_irq_restore, local_irq_save, pin, unpin } from './context.ts';
 import { Hold, note_acquired, note_contended, note_released } from './observe.ts';
 
 class Acquire implements Op {
@@ -49,14 +49,14 @@ async function take_after(lock: spinlock_t, wait: Promise<void>, since: number):
 }
 
 /** Preemption is off from here, also while spinning. C: include/linux/spinlock.h spin_lock() */
-export function spin_lock(lock: spinlock_t): Promise<void> | undefined {
+export function spin_lock(lock: spinlock_t): Promise<void> {
   pin();
   const since = machine.clock.now;
   if (lock.owner !== null) note_contended(lock, 'write', current);
   const wait = point(lock.op_acquire);
   if (wait !== undefined) return take_after(lock, wait, since);
   take(lock, since, false);
-  return undefined;
+  return DONE;
 }
 
 /** For spin_lock_nested(): one lock of the class is held already. */
@@ -98,13 +98,16 @@ async function release_after(lock: spinlock_t, wait: Promise<void>): Promise<voi
 }
 
 /** C: include/linux/spinlock.h spin_unlock() */
-export function spin_unlock(lock: spinlock_t): Promise<void> | undefined {
+export function spin_unlock(lock: spinlock_t): Promise<void> {
   const wait = point(lock.op_release);
   if (wait !== undefined) return release_after(lock, wait);
   release(lock);
   unpin();
-  return undefined;
+  return DONE;
 }
+
+const WERE_ON = Promise.resolve(false);
+const WERE_OFF = Promise.resolve(true);
 
 async function flags_after(wait: Promise<void>, flags: boolean): Promise<boolean> {
   await wait;
@@ -112,10 +115,10 @@ async function flags_after(wait: Promise<void>, flags: boolean): Promise<boolean
 }
 
 /** Interrupts off on this processor, then spin; returns the interrupt state to restore. C: include/linux/spinlock.h spin_lock_irqsave() */
-export function spin_lock_irqsave(lock: spinlock_t): boolean | Promise<boolean> {
+export function spin_lock_irqsave(lock: spinlock_t): Promise<boolean> {
   const flags = local_irq_save();
   const wait = spin_lock(lock);
-  return wait === undefined ? flags : flags_after(wait, flags);
+  return wait === DONE ? (flags ? WERE_OFF : WERE_ON) : flags_after(wait, flags);
 }
 
 async function restore_after(wait: Promise<void>, flags: boolean): Promise<void> {
@@ -124,21 +127,21 @@ async function restore_after(wait: Promise<void>, flags: boolean): Promise<void>
 }
 
 /** C: include/linux/spinlock.h spin_unlock_irqrestore() */
-export function spin_unlock_irqrestore(lock: spinlock_t, flags: boolean): Promise<void> | undefined {
+export function spin_unlock_irqrestore(lock: spinlock_t, flags: boolean): Promise<void> {
   const wait = spin_unlock(lock);
-  if (wait !== undefined) return restore_after(wait, flags);
+  if (wait !== DONE) return restore_after(wait, flags);
   local_irq_restore(flags);
-  return undefined;
+  return DONE;
 }
 
 /** Interrupts off, whatever they were. C: include/linux/spinlock.h spin_lock_irq() */
-export function spin_lock_irq(lock: spinlock_t): Promise<void> | undefined {
+export function spin_lock_irq(lock: spinlock_t): Promise<void> {
   local_irq_save();
   return spin_lock(lock);
 }
 
 /** Interrupts on, whatever they were. C: include/linux/spinlock.h spin_unlock_irq() */
-export function spin_unlock_irq(lock: spinlock_t): Promise<void> | undefined {
+export function spin_unlock_irq(lock: spinlock_t): Promise<void> {
   return spin_unlock_irqrestore(lock, false);
 }
 
