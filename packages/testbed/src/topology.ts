@@ -8,7 +8,7 @@ import { type MachineDescription, type MachineDevice, type PowerResource, readJs
 const DIRECTORY = path.join(import.meta.dirname, '..', 'topologies');
 
 /** A function in a topology file. Numbers are hex strings without 0x where hardware documents write hex. */
-interface TopologyDevice {
+export interface TopologyDevice {
   bdf: string;
   what: string;
   vendor: string;
@@ -32,7 +32,7 @@ interface TopologyDevice {
   group: number;
 }
 
-interface TopologyFile {
+export interface TopologyFile {
   name: string;
   about: string;
   biosYear: number;
@@ -62,14 +62,16 @@ const LAID_OUT = new Map<string, MachineDescription>();
  */
 export function topology(name: string): MachineDescription {
   let found = LAID_OUT.get(name);
-  if (found === undefined) LAID_OUT.set(name, (found = describe(load(name))));
+  if (found === undefined) LAID_OUT.set(name, (found = describeTopology(load(name))));
   return found;
 }
 
-function describe(file: TopologyFile): MachineDescription {
+/** The machine of a topology, laid out. Throws InputError when its BARs do not fit. */
+export function describeTopology(file: TopologyFile): MachineDescription {
+  const board = new Board(file);
   return {
     name: file.name,
-    devices: file.devices.map((d) => layOut(d, file)),
+    devices: file.devices.map((d) => layOut(d, board)),
     biosYear: file.biosYear,
     powerResources: file.powerResources.map((r): PowerResource => ({
       name: r.name,
@@ -130,23 +132,60 @@ const PM_STATES = ['D0', 'D1', 'D2', 'D3hot', 'D3cold'];
 const MEM_BASE = 0xe000_0000;
 const PORT_BASE = 0x1000;
 
-/** Addresses are a function of bus, device, function and BAR alone, each in a window of its own. */
-function barAddress(bdf: string, bar: Bar, vf = false): number {
-  const [, bus, dev, fn] = (/^[^:]+:(..):(..)\.(.)$/.exec(bdf) as RegExpExecArray).map((x) =>
-    parseInt(x, 16),
-  );
-  if (bar.io) return PORT_BASE + bus * 0x1000 + dev * 0x100 + fn * 0x40;
-  const window =
-    MEM_BASE +
-    (vf ? 0x0800_0000 : 0) +
-    bus * 0x0100_0000 +
-    (dev & 1) * 0x0080_0000 +
-    fn * 0x0020_0000 +
-    bar.index * 0x0004_0000;
-  return Math.ceil(window / bar.size) * bar.size;
+/** 'dddd:bb:dd' of an address. */
+const slotOf = (bdf: string): string => bdf.slice(0, -2);
+
+/** What all memory windows of buses together may take: up to the local APIC and the ROMs. */
+const MEM_SPACE = 0x1000_0000;
+const MOST_OF_A_BUS = 0x0100_0000;
+
+/**
+ * What the functions of a machine have in common. Hands out addresses for BARs: every bus has a window, in which BARs
+ * follow one another at their alignment.
+ */
+class Board {
+  /** Number of functions by slot, and ports by the bus behind them. */
+  readonly functions = new Map<string, number>();
+  readonly ports = new Map<number, TopologyDevice>();
+  /** Size of a bus's memory window, a power of two. */
+  readonly window: number;
+  readonly #used = new Map<number, number>();
+  #port = PORT_BASE;
+
+  constructor(file: TopologyFile) {
+    for (const d of file.devices) {
+      const slot = slotOf(d.bdf);
+      this.functions.set(slot, (this.functions.get(slot) ?? 0) + 1);
+      if (d.secondary !== undefined) this.ports.set(d.secondary, d);
+    }
+    const buses =
+      1 + Math.max(...file.devices.map((d) => Math.max(parseInt(d.bdf.slice(5, 7), 16), d.secondary ?? 0)));
+    this.window = Math.min(MOST_OF_A_BUS, 2 ** Math.floor(Math.log2(MEM_SPACE / buses)));
+  }
+
+  /** First address of a bus's window. */
+  base(bus: number): number {
+    return MEM_BASE + bus * this.window;
+  }
+
+  /** Room for `count` BARs of this kind side by side. Throws InputError when the window is full. */
+  place(bdf: string, bar: Bar, count = 1): number {
+    if (bar.io) {
+      const at = Math.ceil(this.#port / bar.size) * bar.size;
+      this.#port = at + bar.size * count;
+      return at;
+    }
+    const bus = parseInt(bdf.slice(5, 7), 16);
+    const at = Math.ceil((this.#used.get(bus) ?? 0) / bar.size) * bar.size;
+    const end = at + bar.size * count;
+    if (end > this.window)
+      throw new InputError(`no room for BAR ${bar.index} of ${bdf}`, 'topology', 'make BARs smaller');
+    this.#used.set(bus, end);
+    return this.base(bus) + at;
+  }
 }
 
-function layOut(d: TopologyDevice, file: TopologyFile): MachineDevice {
+function layOut(d: TopologyDevice, board: Board): MachineDevice {
   const pcie = d.pcie === true || d.secondary !== undefined;
   const l = new Layout(pcie ? 4096 : 256);
   const bridge = d.secondary !== undefined;
@@ -158,11 +197,10 @@ function layOut(d: TopologyDevice, file: TopologyFile): MachineDevice {
   const cls = parseInt(d.class, 16);
   l.put(0x09, 3, cls);
   l.put(0x0c, 1, 0, 0xff);
-  const functions = file.devices.filter((o) => o.bdf.slice(0, -1) === d.bdf.slice(0, -1));
-  l.put(0x0e, 1, (bridge ? 1 : 0) | (functions.length > 1 ? 0x80 : 0));
+  l.put(0x0e, 1, (bridge ? 1 : 0) | ((board.functions.get(slotOf(d.bdf)) ?? 0) > 1 ? 0x80 : 0));
   const resources: string[] = Array.from({ length: 7 }, () => resourceLine(0, 0, 0));
   for (const bar of parseBars(d.bars)) {
-    const at = barAddress(d.bdf, bar);
+    const at = board.place(d.bdf, bar);
     const off = 0x10 + 4 * bar.index;
     l.put(off, 4, at + (bar.io ? 1 : bar.wide ? 4 : 0), (0x1_0000_0000 - bar.size) % 0x1_0000_0000);
     if (bar.wide) l.put(off + 4, 4, 0, 0xffff_ffff);
@@ -176,8 +214,8 @@ function layOut(d: TopologyDevice, file: TopologyFile): MachineDevice {
     const bus = d.secondary as number;
     l.put(0x19, 1, bus, 0xff);
     l.put(0x1a, 1, bus, 0xff);
-    l.put(0x20, 2, ((MEM_BASE + bus * 0x0100_0000) >>> 16) & 0xfff0, 0xfff0);
-    l.put(0x22, 2, ((MEM_BASE + bus * 0x0100_0000 + 0x00ff_ffff) >>> 16) & 0xfff0, 0xfff0);
+    l.put(0x20, 2, (board.base(bus) >>> 16) & 0xfff0, 0xfff0);
+    l.put(0x22, 2, ((board.base(bus) + board.window - 1) >>> 16) & 0xfff0, 0xfff0);
     l.put(0x3e, 2, 0, 0x005b);
   } else {
     l.put(0x2c, 2, parseInt(d.vendor, 16));
@@ -186,10 +224,8 @@ function layOut(d: TopologyDevice, file: TopologyFile): MachineDevice {
   l.put(0x3c, 1, 0, 0xff);
   l.put(0x3d, 1, d.pin === undefined ? 0 : d.pin.charCodeAt(0) - 64);
   capabilities(l, d, pcie, bridge);
-  if (d.sriov !== undefined) sriov(l, d, resources);
-  const parent = file.devices.find(
-    (o) => o.secondary !== undefined && o.secondary === parseInt(d.bdf.slice(5, 7), 16),
-  );
+  if (d.sriov !== undefined) sriov(l, d, resources, board);
+  const parent = board.ports.get(parseInt(d.bdf.slice(5, 7), 16));
   return {
     bdf: d.bdf,
     path: `/sys/devices/pci0000:00/${parent === undefined ? '' : `${parent.bdf}/`}${d.bdf}`,
@@ -259,7 +295,7 @@ function capabilities(l: Layout, d: TopologyDevice, pcie: boolean, bridge: boole
 }
 
 /** SR-IOV at 0x100, the only extended capability. */
-function sriov(l: Layout, d: TopologyDevice, resources: string[]): void {
+function sriov(l: Layout, d: TopologyDevice, resources: string[], board: Board): void {
   const s = d.sriov as NonNullable<TopologyDevice['sriov']>;
   l.put(0x100, 4, 0x0001_0010);
   l.put(0x104, 4, 0);
@@ -273,7 +309,7 @@ function sriov(l: Layout, d: TopologyDevice, resources: string[]): void {
   l.put(0x11c, 4, 0x0000_0553);
   l.put(0x120, 4, 0x0000_0001, 0x0000_0553);
   for (const bar of parseBars(s.bars)) {
-    const at = barAddress(d.bdf, bar, true);
+    const at = board.place(d.bdf, bar, s.total);
     l.put(0x124 + 4 * bar.index, 4, at + (bar.wide ? 4 : 0), (0x1_0000_0000 - bar.size) % 0x1_0000_0000);
     resources[7 + bar.index] = resourceLine(at, bar.size * s.total, IORESOURCE_MEM | 0x40000);
   }

@@ -8,7 +8,7 @@ import { Language, type Node, Parser } from 'web-tree-sitter';
 import { type CFile, type CFunction, FILES } from './inventory.ts';
 
 /** What looks like a call and generates no code, or is an operator of the compiler. */
-const NOT_CALLS: ReadonlySet<string> = new Set([
+export const NOT_CALLS: ReadonlySet<string> = new Set([
   'container_of',
   'likely',
   'unlikely',
@@ -18,12 +18,13 @@ const NOT_CALLS: ReadonlySet<string> = new Set([
 ]);
 
 /** Casts of a parenthesis, `(u32)(a | b)`: without the typedefs they read as calls. */
-const TYPES = /^(?:[us](?:8|16|32|64)|__\w+(?:8|16|32|64)|\w+_t)$/;
+export const TYPES = /^(?:[us](?:8|16|32|64)|__\w+(?:8|16|32|64)|\w+_t)$/;
 
 /** Annotations that the compiler does not see; they would be errors to a parser that knows no macros. */
-const ANNOTATIONS = /\b(?:__user|__iomem|__init|__exit|__rcu|__percpu|__must_check)\b/g;
+export const ANNOTATIONS = /\b(?:__user|__iomem|__init|__exit|__rcu|__percpu|__must_check)\b/g;
 
-async function parser(): Promise<Parser> {
+/** A parser of C. */
+export async function cParser(): Promise<Parser> {
   await Parser.init();
   const grammar = createRequire(import.meta.url).resolve('tree-sitter-c/tree-sitter-c.wasm');
   const c = new Parser();
@@ -121,7 +122,7 @@ function within(node: Node, type: string): boolean {
  * @throws Error when a file cannot be read
  */
 export async function readKernelTree(dir: string, files: readonly string[] = FILES): Promise<CFile[]> {
-  const c = await parser();
+  const c = await cParser();
   return files.map((file) => ({
     path: file,
     functions: functionsOf(c, readFileSync(path.join(dir, file), 'utf8')),

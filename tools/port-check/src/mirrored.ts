@@ -38,7 +38,7 @@ function originsOf(file: ts.SourceFile): Origins {
 }
 
 /** `(work) => this.virqfd_shutdown(work)` is what C writes as `virqfd_shutdown`: a pointer, not a call. */
-function isFunctionPointer(node: ts.Node): boolean {
+export function isFunctionPointer(node: ts.Node): boolean {
   if (!ts.isArrowFunction(node)) return false;
   let body: ts.Node = node.body;
   if (ts.isAwaitExpression(body)) body = body.expression;
