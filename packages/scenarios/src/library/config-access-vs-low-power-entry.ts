@@ -11,7 +11,7 @@ export const configAccessVsLowPowerEntry = defineScenario({
     'One thread reads all of config space while another ENTERs: no read may reach a device that has lost its power',
   claims: ['C11', 'C15', 'C19'],
   topology: 'own-power',
-  schedules: 20,
+  schedules: 12,
   setup: async (lab) => ({ dev: await lab.open(CARD) }),
   programs: {
     reader: async (lab, { dev }) => {

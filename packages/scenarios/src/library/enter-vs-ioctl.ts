@@ -10,7 +10,7 @@ export const enterVsIoctl = defineScenario({
     'One thread sets up, masks and takes down INTx and resets the device by ioctl while another ENTERs: each ioctl finds it awake',
   claims: ['C18', 'C37'],
   topology: 'own-power',
-  schedules: 10,
+  schedules: 8,
   setup: async (lab) => ({ dev: await lab.open(CARD), eventfd: await lab.user.eventfd() }),
   programs: {
     ioctls: async (lab, { dev, eventfd }) => {

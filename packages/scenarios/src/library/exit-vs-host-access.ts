@@ -10,7 +10,7 @@ export const exitVsHostAccess = defineScenario({
     'The guest EXITs while the host has woken the device for a config read: the end of that read must not put it to sleep again',
   claims: ['C35', 'C48'],
   topology: 'own-power',
-  schedules: 20,
+  schedules: 12,
   setup: async (lab) => {
     const dev = await lab.open(CARD);
     const asleep = await enter(lab, dev);

@@ -10,7 +10,7 @@ export const faultVsHostAccess = defineScenario({
     'The guest touches a mapped BAR while the host has woken its sleeping device: SIGBUS, or the mapping would outlive the wake',
   claims: ['C13', 'C39'],
   topology: 'own-power',
-  schedules: 10,
+  schedules: 8,
   setup: async (lab) => {
     const dev = await lab.open(CARD);
     const addr = await dev.mmap('bar0', 4096);

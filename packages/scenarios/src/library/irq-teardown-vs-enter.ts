@@ -9,7 +9,7 @@ export const irqTeardownVsEnter = defineScenario({
   about: 'One thread takes INTx down, which frees what the suspend callback looks at, while another ENTERs',
   claims: ['C31'],
   topology: 'own-power',
-  schedules: 10,
+  schedules: 8,
   setup: async (lab) => {
     const dev = await lab.open(CARD);
     lab.expect('INTx', await dev.setTrigger(0, await lab.user.eventfd()), 0);

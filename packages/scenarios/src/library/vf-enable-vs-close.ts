@@ -12,7 +12,7 @@ export const vfEnableVsClose = defineScenario({
   claims: ['C25'],
   topology: 'sriov',
   options: 'enable_sriov=1',
-  schedules: 20,
+  schedules: 12,
   setup: async (lab) => ({ dev: await lab.open(PF) }),
   programs: {
     host: async (lab) => {
