@@ -23,7 +23,7 @@ import type { Scenario } from './scenario.ts';
 export type Schedule =
   | { kind: 'default' }
   | { kind: 'random'; seed: number }
-  | { kind: 'replay'; token: string };
+  | { kind: 'replay'; token: string } | { kind: 'policy'; policy: Policy };
 
 export interface RunOptions {
   revision: string;
@@ -50,6 +50,7 @@ export interface ScenarioRun {
 function policyOf(schedule: Schedule): Policy {
   if (schedule.kind === 'random') return new RandomPolicy(schedule.seed);
   if (schedule.kind === 'replay') return new ReplayPolicy(schedule.token);
+  if (schedule.kind === 'policy') return schedule.policy;
   return new RunToBlock();
 }
 

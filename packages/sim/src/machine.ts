@@ -84,6 +84,10 @@ export class Machine {
   readonly parallel_time: boolean;
   lock_observer: LockObserver | null = null;
   steps = 0;
+  /** Time stands still while somebody can go on: timers fire when nobody can. For searches, where order is not speed. */
+  hold_timers = false;
+  /** How often the clock moved because nobody could go on. */
+  idles = 0;
   readonly max_steps: number;
 
   #scopes = new Map<unknown, unknown>();
@@ -181,6 +185,7 @@ export class Machine {
     const parent = this === machine ? current : undefined;
     const process = opts.process !== undefined ? opts.process : (parent?.process ?? null);
     const task = new Task(id, name, kind, cpu, opts.daemon ?? false, process, opts.comm ?? name);
+    if (parent !== undefined && kind !== 'timer' && kind !== 'hardirq') task.spawn_nr = parent.spawned++;
     if (kind === 'hardirq') {
       task.op = { kind: 'irq', obj: task, write: true, enabled: irq_deliverable };
       this.#add_urgent(1);
@@ -284,7 +289,7 @@ export class Machine {
       return next;
     }
     for (;;) {
-      while (this.clock.due()) this.#fire(this.clock.take() as ClockEntry);
+      if (!this.hold_timers) this.#fire_due();
       const enabled = this.#enabled;
       enabled.length = 0;
       let busy = false;
@@ -301,13 +306,19 @@ export class Machine {
       if (busy && this.clock.now - this.#progress <= MAX_IDLE_NS) {
         const entry = this.clock.take();
         if (entry !== null) {
+          this.idles++;
           this.#fire(entry);
+          this.#fire_due();
           continue;
         }
       }
       this.#over();
       return null;
     }
+  }
+
+  #fire_due(): void {
+    while (this.clock.due()) this.#fire(this.clock.take() as ClockEntry);
   }
 
   #fire(entry: ClockEntry): void {

@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only
+import { current } from './machine.ts';
 import type { OpKind } from './types.ts';
 
 /** Anything an operation can touch. The id is unique in the process and only ever compared for equality. */
@@ -7,10 +8,16 @@ export class Obj {
   declare name: string;
   /** The accesses made to it so far, each announced with the same operation every time. */
   declare accesses: Op[] | null;
+  /** The task that made it (null: before any ran), and how many that one had made before: an identity over replays. */
+  declare readonly maker: Task | null;
+  declare readonly made_nr: number;
 
   constructor(name: string) {
     this.name = name;
     this.accesses = null;
+    const maker = current as Task | undefined;
+    this.maker = maker ?? null;
+    this.made_nr = maker === undefined ? 0 : maker.made++;
   }
 }
 
@@ -65,6 +72,11 @@ export class Task extends Obj {
   started = false;
   preempt_count = 0;
   signal_pending = false;
+  /** Objects it has made so far, and tasks it has started. */
+  made = 0;
+  spawned = 0;
+  /** Which of its starter's tasks it is. */
+  spawn_nr = 0;
   /** Virtual time until which the task is busy with what it did last; only under parallel time. */
   busy_until = 0;
   readonly held: HeldLock[] = [];
