@@ -328,16 +328,19 @@ export class Machine {
   #over(): void {
     const stuck = this.tasks.filter((t) => t.op.kind !== 'idle' && !(t.daemon && !t.started));
     if (stuck.length > 0) {
-      const lines = stuck.map((t) => `${t.name} waits for ${t.op.obj.name}${t.site === '' ? '' : ` in ${t.site}`}${holding(t)}`);
+      // Who only waits for a stuck task to end is not part of the knot.
+      const tied = stuck.filter((t) => !stuck.includes(t.op.obj as Task));
+      const knot = tied.length > 0 ? tied : stuck;
+      const lines = knot.map((t) => `${t.name} waits for ${t.op.obj.name}${t.site === '' ? '' : ` in ${t.site}`}${holding(t)}`);
       this.findings.push({
         kind: 'deadlock',
         text: lines.join('; '),
-        task: stuck[0].name,
-        fns: [...stuck[0].fns],
-        held: stuck[0].held.map((h) => h.lock.name),
+        task: knot[0].name,
+        fns: [...knot[0].fns],
+        held: knot[0].held.map((h) => h.lock.name),
         at: this.clock.now,
         detail: {
-          tasks: stuck.map((t) => ({ task: t.name, waits: t.op.obj.name, fns: [...t.fns], holds: t.held.map((h) => h.lock.name) })),
+          tasks: knot.map((t) => ({ task: t.name, waits: t.op.obj.name, fns: [...t.fns], holds: t.held.map((h) => h.lock.name) })),
         },
       });
       for (const t of stuck) this.tasks.splice(this.tasks.indexOf(t), 1);
