@@ -1,0 +1,91 @@
+// SPDX-License-Identifier: GPL-2.0-only
+import type { Chooser } from './chooser.ts';
+import { Execution } from './execution.ts';
+import type { OpCode } from './ops.ts';
+
+/**
+ * All interleavings, depth first, optionally with at most `bound` preemptions (a switch away from a task that could go
+ * on). No reduction, so it is what the other searches are measured against; and the search that a preemption bound uses,
+ * because reductions and bounds do not go together when there are trylocks.
+ */
+export class Interleavings implements Chooser {
+  readonly execution = new Execution();
+  executions = 0;
+  deepest = 0;
+  /** A branch was left out because of the bound. */
+  cut = false;
+  readonly bound: number;
+  /** The alternatives left at each point. */
+  readonly #left: number[][] = [];
+  readonly #path: number[] = [];
+  #pos = 0;
+  #last = -1;
+  #spent = 0;
+  /** Where switching matters; null: everywhere. */
+  readonly #shared: ReadonlySet<number> | null;
+
+  constructor(bound = Infinity, shared: ReadonlySet<number> | null = null) {
+    this.bound = bound;
+    this.#shared = shared;
+  }
+
+  begin(): void {
+    this.execution.reset();
+    this.#pos = 0;
+    this.#last = -1;
+    this.#spent = 0;
+  }
+
+  choose(n: number, tids: readonly number[], ops: readonly OpCode[], enabled: readonly boolean[], timePassed: boolean): number {
+    this.execution.observe(n, tids, ops, enabled, timePassed);
+    const pos = this.#pos++;
+    const last = this.#lastAt(n, tids, enabled);
+    if (pos === this.#path.length) {
+      const order: number[] = [];
+      if (last >= 0) order.push(tids[last]);
+      const free = last < 0;
+      const pointless = !free && this.#shared !== null && !this.#shared.has(ops[last] >> 4);
+      for (let i = 0; i < n; i++) {
+        if (!enabled[i] || i === last || pointless) continue;
+        if (free || this.#spent < this.bound) order.push(tids[i]);
+        else this.cut = true;
+      }
+      this.#path.push(order[0]);
+      this.#left.push(order.slice(1));
+    }
+    const t = this.#path[pos];
+    if (last >= 0 && tids[last] !== t) this.#spent++;
+    this.#last = t;
+    const at = tids.indexOf(t);
+    this.execution.push(t, ops[at]);
+    return at;
+  }
+
+  #lastAt(n: number, tids: readonly number[], enabled: readonly boolean[]): number {
+    for (let i = 0; i < n; i++) if (tids[i] === this.#last && enabled[i]) return i;
+    return -1;
+  }
+
+  succeeded(): void {
+    this.execution.succeeded();
+  }
+
+  end(n: number, tids: readonly number[], ops: readonly OpCode[]): void {
+    this.executions++;
+    if (this.#pos > this.deepest) this.deepest = this.#pos;
+    this.execution.races(this.execution.length, 0, tids, ops, () => undefined);
+  }
+
+  advance(): boolean {
+    while (this.#path.length > 0) {
+      const next = this.#left[this.#left.length - 1].shift();
+      if (next !== undefined) {
+        this.#path[this.#path.length - 1] = next;
+        return true;
+      }
+      this.#path.pop();
+      this.#left.pop();
+    }
+    return false;
+  }
+}

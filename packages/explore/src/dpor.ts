@@ -1,0 +1,234 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * Optimal dynamic partial-order reduction: source sets, sleep sets and wakeup trees (Abdulla, Aronis, Jonsson,
+ * Sagonas, POPL 2014 and JACM 2017), stateless: every execution starts anew and follows the stack of frames.
+ *
+ * A branch goes into the sleep set of its frame when it is started, not when it is done. So a subtree can be explored
+ * elsewhere, by another worker or tomorrow, while its siblings go on here.
+ */
+import { type Chooser, Nondeterminism } from './chooser.ts';
+import { Execution } from './execution.ts';
+import { dependent, type OpCode } from './ops.ts';
+
+/** A node of a wakeup tree: do this next, then one of the kids, left to right. */
+export interface WakeupNode {
+  tid: number;
+  op: OpCode;
+  kids: WakeupNode[];
+}
+
+/** A scheduling point on the stack. */
+export interface Frame {
+  /** Tasks and operations, alternating, that need not go first from here: what they lead to is explored elsewhere. */
+  sleep: number[];
+  /** What is still to be tried from here. */
+  wut: WakeupNode[];
+  /** The branch in progress; -1 for none. */
+  tid: number;
+  op: OpCode;
+}
+
+/** A race of a unit of work that belongs to a frame above its root. */
+export interface Upward {
+  at: number;
+  v: number[];
+}
+
+/** Drop the first event of task t from v when it can come first. null: it cannot. v itself: t is not in it. */
+function initial(t: number, op: OpCode, v: readonly number[]): readonly number[] | null {
+  for (let i = 0; i < v.length; i += 2) {
+    if (v[i] === t) return v.toSpliced(i, 2);
+    if (dependent(v[i + 1], op)) return null;
+  }
+  return v;
+}
+
+/** Put v into a wakeup tree unless something there leads to it already. True: the tree has grown. */
+export function insertWakeup(wut: WakeupNode[], v: readonly number[]): boolean {
+  let level = wut;
+  let rest = v;
+  for (;;) {
+    let next: WakeupNode | null = null;
+    for (const node of level) {
+      const without = initial(node.tid, node.op, rest);
+      if (without === null) continue;
+      if (node.kids.length === 0 || without.length === 0) return false;
+      rest = without;
+      next = node;
+      break;
+    }
+    if (next === null) break;
+    level = next.kids;
+  }
+  let kids: WakeupNode[] = [];
+  for (let i = rest.length - 2; i >= 0; i -= 2) kids = [{ tid: rest[i], op: rest[i + 1], kids }];
+  level.push(kids[0]);
+  return true;
+}
+
+/** Is everything that starts with v explored from this frame already, or being explored? */
+export function covered(sleep: readonly number[], v: readonly number[]): boolean {
+  for (let i = 0; i < sleep.length; i += 2) if (initial(sleep[i], sleep[i + 1], v) !== null) return true;
+  return false;
+}
+
+function asleep(sleep: readonly number[], t: number): boolean {
+  for (let i = 0; i < sleep.length; i += 2) if (sleep[i] === t) return true;
+  return false;
+}
+
+/** The sleep set below a branch: who sleeps on, because what was done does not concern it. */
+export function sleepBelow(sleep: readonly number[], t: number, op: OpCode): number[] {
+  const below: number[] = [];
+  for (let i = 0; i < sleep.length; i += 2) {
+    if (sleep[i] !== t && !dependent(sleep[i + 1], op)) below.push(sleep[i], sleep[i + 1]);
+  }
+  return below;
+}
+
+/**
+ * The search of a subtree. Run executions with it as chooser while advance() says that there are more.
+ *
+ * 1. Of every class of executions (happens-before graph) below the root at least one is run, and nothing is run twice
+ *    unless waits or dropped branches made that necessary (counted).
+ * 2. Frames above the root are only read and told of races; their new branches come out in `upward`.
+ */
+export class Dpor implements Chooser {
+  readonly frames: Frame[];
+  readonly root: number;
+  readonly execution = new Execution();
+  upward: Upward[] = [];
+  executions = 0;
+  /** Executions of which another one is known to be equivalent. */
+  redundant = 0;
+  /** Branches that could not be taken when it came to them. */
+  infeasible = 0;
+  races = 0;
+  /** Points with more than one enabled task in the last execution, and the longest execution so far. */
+  deepest = 0;
+  #pos = 0;
+  /** Events before this one are the same as in an execution before, and their races are known. */
+  #old = 0;
+  #fresh = true;
+  #redundant = false;
+  #last = -1;
+  /** Frames below this number are there from before. */
+  #resumed = 0;
+  #dead = false;
+
+  /** @param frames from the start down to the root; none: search everything */
+  constructor(frames: Frame[] = []) {
+    this.frames = frames;
+    this.root = Math.max(0, frames.length - 1);
+  }
+
+  /** A new execution begins. */
+  begin(): void {
+    this.execution.reset();
+    this.#pos = 0;
+    this.#last = -1;
+    this.#redundant = false;
+    this.#dead = false;
+    this.#resumed = this.frames.length;
+  }
+
+  choose(n: number, tids: readonly number[], ops: readonly OpCode[], enabled: readonly boolean[], timePassed: boolean): number {
+    const { frames, execution } = this;
+    execution.observe(n, tids, ops, enabled, timePassed);
+    const pos = this.#pos++;
+    let frame = frames[pos];
+    let at = -1;
+    if (frame !== undefined && frame.tid >= 0) {
+      at = tids.indexOf(frame.tid);
+      if (at < 0 || at >= n || ops[at] !== frame.op || !enabled[at]) this.#lost(pos, frame, n, tids, ops, enabled);
+    } else {
+      if (frame === undefined) {
+        const up = frames[pos - 1];
+        frame = { sleep: up === undefined ? [] : sleepBelow(up.sleep, up.tid, up.op), wut: this.#below, tid: -1, op: 0 };
+        frames.push(frame);
+      }
+      at = this.#branch(frame, pos, n, tids, ops, enabled);
+    }
+    this.#last = tids[at];
+    execution.push(tids[at], ops[at]);
+    return at;
+  }
+
+  /** Wakeup tree for the next frame. */
+  #below: WakeupNode[] = [];
+
+  #branch(frame: Frame, pos: number, n: number, tids: readonly number[], ops: readonly OpCode[], enabled: readonly boolean[]): number {
+    let at = -1;
+    const { wut } = frame;
+    const resumed = frame.sleep.length > 0 && pos < this.#resumed;
+    this.#below = [];
+    while (wut.length > 0 && at < 0) {
+      const node = wut.shift() as WakeupNode;
+      for (let i = 0; i < n; i++) if (tids[i] === node.tid && enabled[i]) at = i;
+      if (at < 0) this.infeasible++;
+      else this.#below = node.kids;
+    }
+    if (at < 0) {
+      for (let i = 0; i < n; i++) {
+        if (!enabled[i] || asleep(frame.sleep, tids[i])) continue;
+        if (at < 0 || tids[i] === this.#last) at = i;
+      }
+    }
+    if (at < 0) {
+      if (resumed) this.#dead = true;
+      else this.#redundant = true;
+      at = enabled.indexOf(true);
+      for (let i = 0; i < n; i++) if (enabled[i] && tids[i] === this.#last) at = i;
+    }
+    frame.tid = tids[at];
+    frame.op = ops[at];
+    if (!asleep(frame.sleep, frame.tid)) frame.sleep.push(frame.tid, frame.op);
+    return at;
+  }
+
+  succeeded(): void {
+    this.execution.succeeded();
+  }
+
+  end(n: number, tids: readonly number[], ops: readonly OpCode[]): void {
+    const { frames, execution, root } = this;
+    this.executions++;
+    if (this.#dead) {
+      // Nothing new was left to do at the frame that this execution was for.
+      frames.length = this.#resumed;
+      this.redundant++;
+      execution.races(execution.length, 0, tids, ops, () => undefined);
+      return;
+    }
+    if (this.#redundant) this.redundant++;
+    if (this.#pos > this.deepest) this.deepest = this.#pos;
+    execution.races(this.#fresh ? 0 : this.#old, n, tids, ops, ({ at, v }) => {
+      const frame = frames[at];
+      if (covered(frame.sleep, v) || !insertWakeup(frame.wut, v)) return;
+      this.races++;
+      if (at < root) this.upward.push({ at, v });
+    });
+  }
+
+  /** Go to the next execution. False: there is none, the subtree is exhausted. */
+  advance(): boolean {
+    const { frames } = this;
+    while (frames.length > this.root) {
+      const top = frames[frames.length - 1];
+      if (top.wut.length > 0) {
+        top.tid = -1;
+        this.#old = frames.length - 1;
+        this.#fresh = false;
+        return true;
+      }
+      frames.pop();
+    }
+    return false;
+  }
+
+  #lost(pos: number, frame: Frame, n: number, tids: readonly number[], ops: readonly OpCode[], enabled: readonly boolean[]): never {
+    const at = tids.indexOf(frame.tid);
+    const what = at < 0 || at >= n ? 'task is not there' : !enabled[at] ? 'task cannot go on' : `task does ${ops[at]}, not ${frame.op}`;
+    throw new Nondeterminism(pos, `step ${pos + 1}, task ${frame.tid}: the ${what}`);
+  }
+}

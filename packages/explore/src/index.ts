@@ -1,0 +1,9 @@
+// SPDX-License-Identifier: GPL-2.0-only
+export * from './ops.ts';
+export * from './chooser.ts';
+export * from './execution.ts';
+export * from './dpor.ts';
+export * from './brute.ts';
+export * from './model.ts';
+export * from './exhaust.ts';
+export * from './subject.ts';

@@ -1,0 +1,59 @@
+// SPDX-License-Identifier: GPL-2.0-only
+import { runScenario, type Scenario, type ScenarioRun } from '@vfio-lab/scenarios';
+import { current, machine, type Policy, type Task } from '@vfio-lab/sim';
+import type { Chooser } from './chooser.ts';
+import { MachineChooser, Names } from './machine-chooser.ts';
+import type { Observation, Subject } from './subject.ts';
+
+/** Puts the chooser in charge at the first point after the set-up, and keeps it until the run takes it away. */
+class Late implements Policy {
+  readonly name = 'search';
+  readonly sticky = false;
+  chooser: MachineChooser | null = null;
+  readonly #make: (main: Task) => MachineChooser;
+
+  constructor(make: (main: Task) => MachineChooser) {
+    this.#make = make;
+  }
+
+  pick(running: Task | null, enabled: readonly Task[]): Task {
+    if (this.chooser === null) {
+      machine.hold_timers = true;
+      this.chooser = this.#make(running ?? current);
+    }
+    return this.chooser.pick(running, enabled);
+  }
+}
+
+/** A scenario on a revision, run again and again under a chooser. */
+export class ScenarioSubject implements Subject {
+  readonly scenario: Scenario;
+  readonly revision: string;
+  readonly tasks = new Names();
+  readonly objs = new Names();
+  last: ScenarioRun | null = null;
+  lastSteps: MachineChooser['steps'] = [];
+  tracing = false;
+
+  constructor(scenario: Scenario, revision: string) {
+    this.scenario = scenario;
+    this.revision = revision;
+  }
+
+  async run(chooser: Chooser): Promise<Observation> {
+    const policy = new Late((main) => new MachineChooser(chooser, this.tasks, this.objs, main));
+    const run = await runScenario(this.scenario, { revision: this.revision, schedule: { kind: 'policy', policy }, tracing: this.tracing });
+    this.last = run;
+    this.lastSteps = policy.chooser?.steps ?? [];
+    policy.chooser?.end();
+    return { outcome: run.outcome, findings: run.findings };
+  }
+
+  taskName(tid: number): string {
+    return this.tasks.labels[tid] ?? `task ${tid}`;
+  }
+
+  objName(obj: number): string {
+    return this.objs.labels[obj] ?? `object ${obj}`;
+  }
+}
