@@ -101,8 +101,7 @@ function renderSearch(name: string, revision: string, asked: number, result: Sea
   if (result.findings.size === 0) lines.push(`  ${paint.green('no findings')}`);
   for (const [kind, f] of result.findings) {
     lines.push(`  ${String(f.runs).padStart(6)}  ${paint.red(kind)}: ${f.first.findings.find((x) => x.kind === kind)?.text ?? ''}`);
-    lines.push(`          first with seed ${f.seed}; again with:`);
-    lines.push(`          ${replayCommand(name, revision, f.first.schedule)}`);
+    lines.push(`          again: vfio-lab scenario ${name} --revision ${revision} --seed ${f.seed} --trace`);
   }
   return lines;
 }
