@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 // One open device on a booted machine, in words that mean the same on every revision.
 import type { Kernel, vfio_pci_core_device } from '@vfio-lab/headers';
-import { EINVAL, errno_name, slab_live, slab_mark } from '@vfio-lab/kernel';
+import { EINVAL, errno_name, type eventfd_ctx, RPM_SUSPENDING, type rpm_status, slab_live, slab_mark } from '@vfio-lab/kernel';
 import { pci, type pci_dev, PCI_PM_CTRL_PME_ENABLE, pci_power_name } from '@vfio-lab/pci';
 import { Lab } from '@vfio-lab/scenarios';
 import { revision } from '@vfio-lab/series';
@@ -218,6 +218,37 @@ export class Bench {
   memoryLock(): 'read' | 'write' | '' {
     const lock = this.vdev.memory_lock as unknown;
     return current.held.find((h) => h.lock === lock)?.mode ?? '';
+  }
+
+  /** Be called when runtime PM starts a suspend, before the callback. */
+  onSuspending(told: () => void): void {
+    const { power } = this.pdev.dev;
+    let status: rpm_status = power.runtime_status;
+    Object.defineProperty(power, 'runtime_status', {
+      configurable: true,
+      enumerable: true,
+      get: () => status,
+      set: (to: rpm_status) => {
+        status = to;
+        if (to === RPM_SUSPENDING) told();
+      },
+    });
+  }
+
+  /** Be called when the eventfd by which the user is told of a wake gains a count; after enterNotified(). */
+  onSignal(told: () => void): void {
+    const ctx = (this.field('pm_wake_eventfd_ctx') ?? this.field('pme_trigger')) as eventfd_ctx | null | undefined;
+    if (!ctx) throw new Error('nobody waits to be told');
+    let { count } = ctx;
+    Object.defineProperty(ctx, 'count', {
+      configurable: true,
+      enumerable: true,
+      get: () => count,
+      set: (to: bigint) => {
+        if (to > count) told();
+        count = to;
+      },
+    });
   }
 
   /** Record every change of the usage count from now on. */

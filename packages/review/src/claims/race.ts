@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
 // Programs against each other, under many schedules.
-import { type Finding, RandomPolicy } from '@vfio-lab/sim';
+import { type Finding, type Policy, Prng, type Task } from '@vfio-lab/sim';
 import { type Bench, type BenchOptions, runBench } from './bench.ts';
 
 export interface Race<S> extends BenchOptions {
@@ -9,6 +9,32 @@ export interface Race<S> extends BenchOptions {
   programs(b: Bench, state: S): Record<string, () => Promise<void>>;
   /** What the run came to, in words; runs when the programs have ended and all is at rest. */
   outcome?(b: Bench, state: S): Promise<string>;
+}
+
+/** How long a task goes on before another gets in, in scheduling points; the seeds take them in turn. */
+const BURSTS = [1, 4, 12, 40];
+
+/**
+ * Random schedules in bursts: the running task goes on for a random number of points, then any other may. Short bursts
+ * find races of neighbouring operations, long ones those that need a task to stand still while others get far.
+ */
+export class BurstPolicy implements Policy {
+  readonly name: string;
+  readonly sticky = false;
+  readonly #prng: Prng;
+  readonly #burst: number;
+
+  constructor(seed: number) {
+    this.name = `burst:${seed}`;
+    this.#prng = new Prng(seed);
+    this.#burst = BURSTS[seed % BURSTS.length];
+  }
+
+  pick(running: Task | null, enabled: readonly Task[]): Task {
+    if (enabled.length === 1) return enabled[0];
+    if (running !== null && this.#prng.below(this.#burst) > 0 && enabled.includes(running)) return running;
+    return enabled[this.#prng.below(enabled.length)];
+  }
 }
 
 /** A run that had a finding of a kind. */
@@ -35,7 +61,7 @@ export async function runRace<S>(rev: string, race: Race<S>, seeds: readonly num
       rev,
       async (b) => {
         const state = await race.setup(b);
-        schedule = await b.concurrently(race.programs(b, state), new RandomPolicy(seed));
+        schedule = await b.concurrently(race.programs(b, state), new BurstPolicy(seed));
         await b.settle();
         return (await race.outcome?.(b, state)) ?? '';
       },
