@@ -38,7 +38,11 @@ export async function runWorkload(opts: RunOptions): Promise<RunResult> {
   const costs = opts.costs ?? loadCosts();
   const arrival = opts.arrival ?? workload.arrival;
   const requests = opts.requests ?? workload.requests(tasks);
-  const testbed = await bootTestbed({ topology: workload.topology, revision: opts.revision, instrument: true });
+  const testbed = await bootTestbed({
+    topology: workload.topology,
+    revision: opts.revision,
+    instrument: true,
+  });
   const bench = new Bench(testbed, costs.ns);
   const stat = new ContentionStat(opts.timeline === true);
   const account = emptyAccount();
@@ -90,7 +94,7 @@ export async function runWorkload(opts: RunOptions): Promise<RunResult> {
   latencies.sort((a, b) => a - b);
   return {
     workload: workload.name,
-    revision: testbed.revision.name,
+    revision: opts.revision,
     tasks,
     cpus: opts.cpus,
     seed: opts.seed,

@@ -93,7 +93,15 @@ export class ContentionStat implements LockObserver, EngineWatch {
   released(lock: Obj, held: HeldLock, task: Task): void {
     const { now } = machine.clock;
     this.#row(lock, className(held), held.mode).hold.add(now - held.since);
-    if (this.timeline) this.#keep({ task: task.name, what: 'hold', lock: lock.name, site: siteOf(task), from: held.since, to: now });
+    if (this.timeline)
+      this.#keep({
+        task: task.name,
+        what: 'hold',
+        lock: lock.name,
+        site: siteOf(task),
+        from: held.since,
+        to: now,
+      });
   }
 
   span(thread: Thread, what: SpanKind, detail: string, from: number, to: number): void {

@@ -7,7 +7,9 @@ export interface Estimate {
 }
 
 /** Student's t for 95 %, two-sided, by degrees of freedom from 1. */
-const T95 = [12.706, 4.303, 3.182, 2.776, 2.571, 2.447, 2.365, 2.306, 2.262, 2.228, 2.201, 2.179, 2.16, 2.145, 2.131];
+const T95 = [
+  12.706, 4.303, 3.182, 2.776, 2.571, 2.447, 2.365, 2.306, 2.262, 2.228, 2.201, 2.179, 2.16, 2.145, 2.131,
+];
 
 /** Mean and interval of independent observations. One observation has no interval: NaN. */
 export function estimate(values: readonly number[]): Estimate {

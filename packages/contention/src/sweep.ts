@@ -83,10 +83,12 @@ export async function sweep(
 
 function pointOf(revision: string, runs: readonly RunResult[]): Point {
   const [first] = runs;
-  const over = (value: (r: RunResult) => number): Estimate => (first.exact ? exactly(value(first)) : estimate(runs.map(value)));
+  const over = (value: (r: RunResult) => number): Estimate =>
+    first.exact ? exactly(value(first)) : estimate(runs.map(value));
   const names = new Set(runs.flatMap((r) => r.shares.locks.map((l) => l.name)));
   const lockShares: Record<string, Estimate> = {};
-  for (const name of names) lockShares[name] = over((r) => r.shares.locks.find((l) => l.name === name)?.share ?? 0);
+  for (const name of names)
+    lockShares[name] = over((r) => r.shares.locks.find((l) => l.name === name)?.share ?? 0);
   return {
     revision,
     tasks: first.tasks,
@@ -107,7 +109,11 @@ export function parseCounts(text: string, where: string): number[] {
     const range = /^(\d+)\.\.(\d+)$/.exec(part.trim());
     const [from, to] = range === null ? [Number(part), Number(part)] : [Number(range[1]), Number(range[2])];
     if (!Number.isSafeInteger(from) || from < 1 || to < from || to > 4096) {
-      throw new InputError(`"${part}" is no number of tasks`, where, 'give numbers from 1 to 4096, or doublings as in 1,2,4..64');
+      throw new InputError(
+        `"${part}" is no number of tasks`,
+        where,
+        'give numbers from 1 to 4096, or doublings as in 1,2,4..64',
+      );
     }
     for (let n = from; n < to; n *= 2) counts.push(n);
     counts.push(to);

@@ -13,11 +13,24 @@ const FILE = readFileSync(path.join(import.meta.dirname, 'fixtures', 'lock_stat.
 const none: Times = { n: 0, min: 0, max: 0, total: 0 };
 
 function emptyMode(): LockMode {
-  return { conBounces: 0, contentions: 0, wait: none, acqBounces: 0, acquisitions: 0, hold: none, waitSites: [], holdSites: [], callers: [] };
+  return {
+    conBounces: 0,
+    contentions: 0,
+    wait: none,
+    acqBounces: 0,
+    acquisitions: 0,
+    hold: none,
+    waitSites: [],
+    holdSites: [],
+    callers: [],
+  };
 }
 
 /** A reader of the kernel's file, as a script has it: splits at blanks. */
-function parse(text: string): { locks: LockResult[]; symbols: Map<string, { address: string; symbol: string }> } {
+function parse(text: string): {
+  locks: LockResult[];
+  symbols: Map<string, { address: string; symbol: string }>;
+} {
   const locks: LockResult[] = [];
   const symbols = new Map<string, { address: string; symbol: string }>();
   let rules = 0;
@@ -28,10 +41,16 @@ function parse(text: string): { locks: LockResult[]; symbols: Map<string, { addr
     else if (row !== null) {
       const [, name, kind = '-W', cells] = row;
       let lock = locks.find((l) => l.name === name);
-      if (lock === undefined) locks.push((lock = { name, kind: null, write: emptyMode(), read: emptyMode() }));
+      if (lock === undefined)
+        locks.push((lock = { name, kind: null, write: emptyMode(), read: emptyMode() }));
       rules = 0;
       const v = cells.trim().split(/ +/).map(Number);
-      const span = (at: number): Times => ({ n: v[at], min: v[at + 1] * 1000, max: v[at + 2] * 1000, total: v[at + 3] * 1000 });
+      const span = (at: number): Times => ({
+        n: v[at],
+        min: v[at + 1] * 1000,
+        max: v[at + 2] * 1000,
+        total: v[at + 3] * 1000,
+      });
       lock[kind === '-R' ? 'read' : 'write'] = {
         ...emptyMode(),
         conBounces: v[0],
@@ -64,12 +83,19 @@ describe('lock_stat', () => {
   });
 
   it('of a run is read back with the numbers of the run', async () => {
-    const run = await runWorkload({ workload: workloadByName('config-writes'), revision: 'v4', tasks: 8, cpus: 4, seed: 1 });
+    const run = await runWorkload({
+      workload: workloadByName('config-writes'),
+      revision: 'v4',
+      tasks: 8,
+      cpus: 4,
+      seed: 1,
+    });
     const { locks } = parse(lockStatOf(run));
     const want = run.locks.find((l) => l.name === '&vdev->memory_lock') as LockResult;
     const got = locks.find((l) => l.name === '&vdev->memory_lock') as LockResult;
     for (const mode of ['write', 'read'] as const) {
-      for (const key of ['conBounces', 'contentions', 'acqBounces', 'acquisitions'] as const) expect(got[mode][key]).toBe(want[mode][key]);
+      for (const key of ['conBounces', 'contentions', 'acqBounces', 'acquisitions'] as const)
+        expect(got[mode][key]).toBe(want[mode][key]);
       expect(Math.abs(got[mode].wait.total - want[mode].wait.total)).toBeLessThan(10);
     }
     expect(got.write.waitSites.map((s) => s.site.replace(/\+.*/, ''))).toContain('vfio_basic_config_write');
@@ -77,7 +103,13 @@ describe('lock_stat', () => {
   });
 
   it('perf prints types and callers, longest total first', async () => {
-    const run = await runWorkload({ workload: workloadByName('config-writes'), revision: 'v4', tasks: 8, cpus: 4, seed: 1 });
+    const run = await runWorkload({
+      workload: workloadByName('config-writes'),
+      revision: 'v4',
+      tasks: 8,
+      cpus: 4,
+      seed: 1,
+    });
     const lines = renderPerf(run.locks).split('\n');
     expect(lines[0]).toBe('  contended   total wait     max wait     avg wait         type   caller');
     expect(lines.join('\n')).toMatch(/rwsem:W {3}vfio_basic_config_write/);

@@ -37,7 +37,10 @@ const SEEDS = 5;
 /** Registers the command. */
 export function register(cli: CAC, io: Io): void {
   cli
-    .command('contention [workload] [other]', 'Measure lock contention of revisions under load, in virtual time')
+    .command(
+      'contention [workload] [other]',
+      'Measure lock contention of revisions under load, in virtual time',
+    )
     .option('--tasks <n>', 'Tasks; several for a sweep: 1,2,4..64 (.. doubles)', { default: 8 })
     .option('--cpus <n>', 'Simulated processors', { default: 32 })
     .option('--revision <names>', 'Driver; several for a sweep: base,v4,v7', { default: 'v4' })
@@ -46,7 +49,10 @@ export function register(cli: CAC, io: Io): void {
     .option('--costs <file>', 'Costs in place of those of packages/contention/costs/default.json')
     .option('--hand-over <rule>', 'How locks change hands: linux, linux-no-spin, fifo', { default: 'linux' })
     .option('--think <time>', 'Mean time between the requests of a task: 500ns, 5us, 1ms')
-    .option('--fixed', 'Think times are all the same: results are exact where the workload draws nothing itself')
+    .option(
+      '--fixed',
+      'Think times are all the same: results are exact where the workload draws nothing itself',
+    )
     .option('--rate <n>', 'Open arrivals (Poisson) of so many requests a second, served by the tasks')
     .option('--requests <n>', 'Requests of all tasks together')
     .option('--format <name>', 'lock_stat (as /proc/lock_stat 0.4) or perf (as perf lock contention)')
@@ -54,21 +60,35 @@ export function register(cli: CAC, io: Io): void {
     .option('--json', 'Print the result as JSON')
     .option('--html <dir>', 'Write a page with plots, heat map and timeline')
     .example('  vfio-lab contention config-reads --tasks 1,2,4..64 --revision base,v4,v7 --html out')
-    .action((workload: string | undefined, other: string | undefined, options: Options) => run(workload, other, options, io));
+    .action((workload: string | undefined, other: string | undefined, options: Options) =>
+      run(workload, other, options, io),
+    );
 }
 
-async function run(name: string | undefined, other: string | undefined, options: Options, io: Io): Promise<void> {
+async function run(
+  name: string | undefined,
+  other: string | undefined,
+  options: Options,
+  io: Io,
+): Promise<void> {
   const lab = await import('@vfio-lab/contention');
   if (name === undefined) {
     list(lab, io);
     return;
   }
   const workload = lab.workloadByName(name);
-  const revisions = options.diff === undefined ? String(options.revision).split(',') : [String(options.diff), secondOf(other)];
-  if (options.diff === undefined && other !== undefined) throw new UsageError(`"${other}" is one argument too many`, 'give one workload');
+  const revisions =
+    options.diff === undefined
+      ? String(options.revision).split(',')
+      : [String(options.diff), secondOf(other)];
+  if (options.diff === undefined && other !== undefined)
+    throw new UsageError(`"${other}" is one argument too many`, 'give one workload');
   const tasks = lab.parseCounts(String(options.tasks), '--tasks');
   if (lab.HAND_OVER[options.handOver] === undefined) {
-    throw new UsageError(`no hand-over rule "${options.handOver}"`, `there are ${Object.keys(lab.HAND_OVER).join(', ')}`);
+    throw new UsageError(
+      `no hand-over rule "${options.handOver}"`,
+      `there are ${Object.keys(lab.HAND_OVER).join(', ')}`,
+    );
   }
   const many = tasks.length * revisions.length > 1;
   const sweepOptions = {
@@ -121,7 +141,10 @@ function output(lab: Lab, result: Sweep, options: Options, io: Io): string[] {
 
 /** Timelines would be most of it, and are for the page. */
 function forJson(result: Sweep): unknown {
-  return { ...result, points: result.points.map((p) => ({ ...p, first: { ...p.first, spans: undefined, modules: undefined } })) };
+  return {
+    ...result,
+    points: result.points.map((p) => ({ ...p, first: { ...p.first, spans: undefined, modules: undefined } })),
+  };
 }
 
 function writePage(lab: Lab, result: Sweep, dir: string, io: Io): void {
@@ -139,7 +162,8 @@ function arrivalOf(options: Options, workload: Workload): Arrival {
     return { model: 'open', perSecond };
   }
   const own = workload.arrival;
-  const think = options.think === undefined ? (own.model === 'closed' ? own.think : 0) : duration(String(options.think));
+  const think =
+    options.think === undefined ? (own.model === 'closed' ? own.think : 0) : duration(String(options.think));
   const fixed = options.fixed === true || (own.model === 'closed' && own.distribution === 'fixed');
   return { model: 'closed', think, distribution: fixed ? 'fixed' : 'exponential' };
 }
@@ -154,13 +178,23 @@ function duration(words: string): number {
 
 function list(lab: Lab, io: Io): void {
   const rows = lab.workloads.map((w) => [w.name, w.about]);
-  io.stdout.write(`${table([{ title: 'workload' }, { title: 'what', flexible: true }], rows, { width: width(io), head: colors(io).bold }).join('\n')}\n`);
+  io.stdout.write(
+    `${table([{ title: 'workload' }, { title: 'what', flexible: true }], rows, { width: width(io), head: colors(io).bold }).join('\n')}\n`,
+  );
 }
 
 function head(result: Sweep, io: Io): string[] {
   const { exact, seeds } = result.points[0];
-  const how = exact ? 'exact' : seeds > 1 ? `mean of ${seeds} seeds, ± 95 %` : 'one seed, random; --seeds n gives intervals';
-  return [`${colors(io).bold(result.workload)}: ${result.cpus} processors, hand-over ${result.handOver}, ${how}`, `  ${result.about}`, ''];
+  const how = exact
+    ? 'exact'
+    : seeds > 1
+      ? `mean of ${seeds} seeds, ± 95 %`
+      : 'one seed, random; --seeds n gives intervals';
+  return [
+    `${colors(io).bold(result.workload)}: ${result.cpus} processors, hand-over ${result.handOver}, ${how}`,
+    `  ${result.about}`,
+    '',
+  ];
 }
 
 function estimated(e: Estimate, format: (v: number) => string): string {
@@ -196,7 +230,12 @@ function topLocks(p: Point, n: number): string {
   const top = Object.entries(p.lockShares)
     .filter(([, e]) => e.mean >= 0.0005)
     .sort((a, b) => b[1].mean - a[1].mean);
-  return top.slice(0, n).map(([name, e]) => `${name} ${(e.mean * 100).toFixed(1)} %`).join(', ') || '-';
+  return (
+    top
+      .slice(0, n)
+      .map(([name, e]) => `${name} ${(e.mean * 100).toFixed(1)} %`)
+      .join(', ') || '-'
+  );
 }
 
 function screen(lab: Lab, p: Point, io: Io): string[] {
@@ -211,13 +250,26 @@ function screen(lab: Lab, p: Point, io: Io): string[] {
     '',
   ];
   const names = ['p50', 'p90', 'p99', 'max'] as const;
-  const callShape = [{ title: 'call', flexible: true }, { title: 'calls/s', ...right }, ...names.map((title) => ({ title, ...right }))];
-  lines.push(...table(callShape, run.calls.map((c) => [c.name, whole(c.throughput), ...names.map((n) => lab.ns(c[n]))]), opts), '');
+  const callShape = [
+    { title: 'call', flexible: true },
+    { title: 'calls/s', ...right },
+    ...names.map((title) => ({ title, ...right })),
+  ];
+  lines.push(
+    ...table(
+      callShape,
+      run.calls.map((c) => [c.name, whole(c.throughput), ...names.map((n) => lab.ns(c[n]))]),
+      opts,
+    ),
+    '',
+  );
   lines.push('  time in requests', ...shares(run), '');
   const locks = run.locks.filter((l) => lab.contentions(l) > 0).slice(0, 8);
   if (locks.length === 0) lines.push('  nobody waited for a lock');
-  else lines.push(...lockTable(lab, locks, opts), '', '  --format lock_stat and --format perf print all of it');
-  if (run.findings.length > 0) lines.push('', ...run.findings.slice(0, 5).map((f) => `  ${paint.red(f.kind)}: ${f.text}`));
+  else
+    lines.push(...lockTable(lab, locks, opts), '', '  --format lock_stat and --format perf print all of it');
+  if (run.findings.length > 0)
+    lines.push('', ...run.findings.slice(0, 5).map((f) => `  ${paint.red(f.kind)}: ${f.text}`));
   return lines;
 }
 
@@ -238,7 +290,10 @@ function shares(run: RunResult): string[] {
   ];
   return rows
     .filter(([, share]) => share >= 0.0005)
-    .map(([name, share]) => `    ${name.padEnd(28)} ${(share * 100).toFixed(1).padStart(5)} %  ${'#'.repeat(Math.round(share * 40))}`);
+    .map(
+      ([name, share]) =>
+        `    ${name.padEnd(28)} ${(share * 100).toFixed(1).padStart(5)} %  ${'#'.repeat(Math.round(share * 40))}`,
+    );
 }
 
 function lockTable(lab: Lab, locks: RunResult['locks'], opts: Parameters<typeof table>[2]): string[] {
@@ -292,7 +347,10 @@ function diff(lab: Lab, result: Sweep, io: Io): string[] {
 
 /** A change, and whether it is more than the seeds explain. */
 function moved(from: Estimate, to: Estimate, format: (v: number) => string): string {
-  const by = from.mean === 0 ? '' : ` (${to.mean >= from.mean ? '+' : ''}${(((to.mean - from.mean) / from.mean) * 100).toFixed(1)} %)`;
+  const by =
+    from.mean === 0
+      ? ''
+      : ` (${to.mean >= from.mean ? '+' : ''}${(((to.mean - from.mean) / from.mean) * 100).toFixed(1)} %)`;
   const noise = Math.abs(to.mean - from.mean) <= from.half + to.half ? ' within the noise' : '';
   return `${format(from.mean)} -> ${format(to.mean)}${by}${noise}`;
 }

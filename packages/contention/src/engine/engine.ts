@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
 import { current, type Machine, machine, Obj, type Op, type Policy, type Task } from '@vfio-lab/sim';
+import { file } from '@vfio-lab/kernel';
 import type { Costs } from '../costs.ts';
 import { Gate, type HandOver, HAND_OVER, type LockKind, lockKind, MAX_READERS } from './gate.ts';
 import { EventHeap } from './heap.ts';
@@ -32,6 +33,16 @@ const MAX_IDLE_NS = 600e9;
 /** Locks by whose taking an eventfd's signal and a page fault are known. */
 const EVENTFD_LOCK = '&ctx->wqh';
 const FAULT_LOCK = '&mm->mmap_lock';
+
+class Put implements Op {
+  readonly kind = 'atomic';
+  readonly write = true;
+  readonly obj: Obj;
+
+  constructor(obj: Obj) {
+    this.obj = obj;
+  }
+}
 
 const program = new Obj('program');
 const THINK: Op = { kind: 'sleep', obj: program, write: false };
@@ -258,7 +269,8 @@ export class Engine implements Policy {
       case 'unlock':
         return this.#line(thread, op, start, costs.unlock);
       case 'atomic':
-        return this.#line(thread, op, start, costs.atomic);
+        // An fput() is announced as if it read, since puts commute; it is an atomic decrement all the same.
+        return this.#line(thread, op.obj instanceof file ? new Put(op.obj) : op, start, costs.atomic);
       case 'read':
       case 'write':
       case 'wake':

@@ -15,7 +15,8 @@ export class Line {
  * and those that want the same line come one after the other.
  */
 export function lineAccess(line: Line, op: Op, cpu: number, now: number, base: number, costs: Costs): number {
-  const { write } = op;
+  // Taking or leaving a lock changes its count, also for a reader.
+  const write = op.write || op.kind === 'lock' || op.kind === 'unlock' || op.kind === 'trylock';
   if (line.owner === cpu && (!write || line.sharers.size === 0)) {
     const done = (line.free_at > now ? line.free_at : now) + base;
     if (write) line.free_at = done;

@@ -30,13 +30,21 @@ function siteText(run: RunResult): SiteText {
   return (site) => {
     const module = run.modules[site];
     const index = names.indexOf(site);
-    const address = index < 0 ? 'ffffffff81000000' : (0xa0000000 + index * 0x100).toString(16).padStart(16, 'f');
+    const address =
+      index < 0 ? 'ffffffff81000000' : (0xa0000000 + index * 0x100).toString(16).padStart(16, 'f');
     return { address, symbol: `${site}+0x0/0x100${module === undefined ? '' : ` [${module}]`}` };
   };
 }
 
 function header(): string {
-  const columns = ['con-bounces', 'contentions', ...spans('waittime'), 'acq-bounces', 'acquisitions', ...spans('holdtime')];
+  const columns = [
+    'con-bounces',
+    'contentions',
+    ...spans('waittime'),
+    'acq-bounces',
+    'acquisitions',
+    ...spans('holdtime'),
+  ];
   return `${'class name'.padStart(NAME)} ${columns.map((c) => c.padStart(CELL)).join(' ')}`;
 }
 
@@ -59,7 +67,12 @@ function renderClass(lock: LockResult, site: SiteText): string[] {
       const { address, symbol } = site(at);
       return `${name.padStart(NAME)} ${String(count).padStart(CELL)} ${`[<${address}>]`.padStart(29)} ${symbol}`;
     });
-  lines.push(rule, ...points(write.waitSites, read.waitSites), rule, ...points(write.holdSites, read.holdSites));
+  lines.push(
+    rule,
+    ...points(write.waitSites, read.waitSites),
+    rule,
+    ...points(write.holdSites, read.holdSites),
+  );
   lines.push('', '.'.repeat(LINE), '');
   return lines;
 }

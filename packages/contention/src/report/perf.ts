@@ -15,9 +15,18 @@ interface Row {
 export function renderPerf(locks: readonly LockResult[]): string {
   const rows: Row[] = [];
   for (const lock of locks) {
-    for (const [mode, suffix] of [['write', 'W'], ['read', 'R']] as const) {
+    for (const [mode, suffix] of [
+      ['write', 'W'],
+      ['read', 'R'],
+    ] as const) {
       for (const c of lock[mode].callers) {
-        rows.push({ contended: c.n, total: c.total, max: c.max, type: typeName(lock.kind, suffix), caller: `${c.site} (${lock.name})` });
+        rows.push({
+          contended: c.n,
+          total: c.total,
+          max: c.max,
+          type: typeName(lock.kind, suffix),
+          caller: `${c.site} (${lock.name})`,
+        });
       }
     }
   }

@@ -2,7 +2,7 @@
 // Pictures as SVG, drawn when the page is made. Colours are CSS variables, so that a page can be light or dark.
 import * as Plot from '@observablehq/plot';
 import { parseHTML } from 'linkedom';
-import type { RunResult } from '../result.ts';
+import { type RunResult, waitTotal } from '../result.ts';
 import type { Point, Sweep } from '../sweep.ts';
 
 /** Colours by revision, from the first on; dark and light are in the page's style. */
@@ -37,7 +37,13 @@ function lines(
   const rows = sweep.points.map((p) => {
     const { mean, half } = value(p);
     const h = Number.isFinite(half) ? half : 0;
-    return { tasks: p.tasks, revision: p.revision, y: mean / y.scale, low: (mean - h) / y.scale, high: (mean + h) / y.scale };
+    return {
+      tasks: p.tasks,
+      revision: p.revision,
+      y: mean / y.scale,
+      low: Math.max(0, mean - h) / y.scale,
+      high: (mean + h) / y.scale,
+    };
   });
   const last = Math.max(...rows.map((r) => r.tasks));
   // Where lines lie on each other, dashes let the lower ones show; labels move apart.
@@ -51,7 +57,13 @@ function lines(
       marginRight: 62,
       marginLeft: 54,
       marginTop: 26,
-      x: { type: last > 4 ? 'log' : 'linear', base: 2, label: 'tasks', ticks: [...new Set(rows.map((r) => r.tasks))], tickFormat: String },
+      x: {
+        type: last > 4 ? 'log' : 'linear',
+        base: 2,
+        label: 'tasks',
+        ticks: [...new Set(rows.map((r) => r.tasks))],
+        tickFormat: String,
+      },
       y: { label: y.label, grid: true, domain: [0, top * 1.05], tickFormat: (v: number) => short(v) },
       marks: [
         ...revisions.flatMap((revision, i) => {
@@ -59,17 +71,26 @@ function lines(
           const stroke = SERIES[i % SERIES.length];
           return [
             Plot.ruleX(mine, { x: 'tasks', y1: 'low', y2: 'high', stroke, strokeWidth: 1.5 }),
-            Plot.lineY(mine, { x: 'tasks', y: 'y', stroke, strokeWidth: 2.2, strokeDasharray: DASHES[i % DASHES.length] }),
-            Plot.dot(mine, { x: 'tasks', y: 'y', fill: stroke, r: 3 }),
-            Plot.text(labels.filter((r) => r.revision === revision), {
+            Plot.lineY(mine, {
               x: 'tasks',
-              y: 'at',
-              text: 'revision',
-              fill: stroke,
-              textAnchor: 'start',
-              dx: 8,
-              fontWeight: 'bold',
+              y: 'y',
+              stroke,
+              strokeWidth: 2.2,
+              strokeDasharray: DASHES[i % DASHES.length],
             }),
+            Plot.dot(mine, { x: 'tasks', y: 'y', fill: stroke, r: 3 }),
+            Plot.text(
+              labels.filter((r) => r.revision === revision),
+              {
+                x: 'tasks',
+                y: 'at',
+                text: 'revision',
+                fill: stroke,
+                textAnchor: 'start',
+                dx: 8,
+                fontWeight: 'bold',
+              },
+            ),
           ];
         }),
       ],
@@ -104,20 +125,33 @@ export function latencyPlot(sweep: Sweep, what: 'latency' | 'p99', size: Size): 
 export function waitedFor(sweep: Sweep): string[] {
   const most = new Map<string, number>();
   for (const p of sweep.points) {
-    for (const [name, { mean }] of Object.entries(p.lockShares)) most.set(name, Math.max(most.get(name) ?? 0, mean));
+    for (const [name, { mean }] of Object.entries(p.lockShares))
+      most.set(name, Math.max(most.get(name) ?? 0, mean));
   }
-  return [...most].filter(([, share]) => share >= 0.0005).sort((a, b) => b[1] - a[1]).map(([name]) => name);
+  return [...most]
+    .filter(([, share]) => share >= 0.0005)
+    .sort((a, b) => b[1] - a[1])
+    .map(([name]) => name);
 }
 
 export function lockSharePlot(sweep: Sweep, lock: string, size: Size): string {
   const zero = { mean: 0, half: 0 };
-  return lines(sweep, (p) => p.lockShares[lock] ?? zero, { label: '↑ % of the time in requests', scale: 0.01 }, size);
+  return lines(
+    sweep,
+    (p) => p.lockShares[lock] ?? zero,
+    { label: '↑ % of the time in requests', scale: 0.01 },
+    size,
+  );
 }
 
 /** Waits by lock and function: darker is more of the total. Null when nobody waited. */
 export function heatMap(run: RunResult, width: number): string | null {
   const cells = run.locks.flatMap((lock) =>
-    [...lock.write.callers, ...lock.read.callers].map((c) => ({ lock: lock.name, site: c.site, total: c.total })),
+    [...lock.write.callers, ...lock.read.callers].map((c) => ({
+      lock: lock.name,
+      site: c.site,
+      total: c.total,
+    })),
   );
   const total = cells.reduce((sum, c) => sum + c.total, 0);
   if (total === 0) return null;
@@ -137,6 +171,7 @@ export function heatMap(run: RunResult, width: number): string | null {
   const sites = rank('site');
   const locks = rank('lock');
   const narrow = width < 500;
+  const columns = (narrow ? 150 : 270) + 20 + (narrow ? 90 : 190) * locks.length;
   return draw(
     {
       marginLeft: narrow ? 150 : 270,
@@ -146,7 +181,13 @@ export function heatMap(run: RunResult, width: number): string | null {
       x: { domain: locks, axis: 'top', label: null, tickRotate: narrow || locks.length > 5 ? -40 : 0 },
       y: { domain: sites, label: null, tickFormat: (s: string) => (narrow ? cutMiddle(s, 22) : s) },
       marks: [
-        Plot.cell(rows, { x: 'lock', y: 'site', fill: 'var(--heat)', fillOpacity: (r) => 0.12 + 0.88 * Math.sqrt(r.total / total), inset: 1 }),
+        Plot.cell(rows, {
+          x: 'lock',
+          y: 'site',
+          fill: 'var(--heat)',
+          fillOpacity: (r) => 0.12 + 0.88 * Math.sqrt(r.total / total),
+          inset: 1,
+        }),
         Plot.text(rows, {
           x: 'lock',
           y: 'site',
@@ -155,7 +196,7 @@ export function heatMap(run: RunResult, width: number): string | null {
         }),
       ],
     },
-    { width, height: (narrow ? 130 : 56) + 26 * sites.length },
+    { width: Math.min(width, columns), height: (narrow ? 130 : 56) + 26 * sites.length },
   );
 }
 
@@ -176,8 +217,22 @@ const LANES: readonly [string, string][] = [
   ['sleep', 'var(--sleep)'],
 ];
 
-/** What the lanes of the timeline mean, as HTML. */
-export function timelineKey(): string {
+/** Colours of the locks most waited for; the others share the last. */
+const HELD = ['var(--h1)', 'var(--h2)', 'var(--h3)', 'var(--h4)', 'var(--held)'];
+
+function heldLocks(runs: readonly RunResult[]): string[] {
+  const waits = new Map<string, number>();
+  for (const run of runs)
+    for (const l of run.locks) waits.set(l.name, (waits.get(l.name) ?? 0) + waitTotal(l));
+  return [...waits]
+    .sort((a, b) => b[1] - a[1])
+    .slice(0, HELD.length - 1)
+    .filter(([, ns]) => ns > 0)
+    .map(([name]) => name);
+}
+
+/** What the lanes of the timeline mean, as HTML; `runs` are those that are drawn. */
+export function timelineKey(runs: readonly RunResult[]): string {
   const words: Record<string, string> = {
     run: 'runs',
     hardware: 'waits for the device',
@@ -186,18 +241,37 @@ export function timelineKey(): string {
     ready: 'waits for a processor',
     sleep: 'sleeps in a delay',
   };
-  const items = LANES.map(([what, color]) => `<span><i style="background:${color}"></i>${words[what]}</span>`);
-  return `<p class="key">${items.join(' ')}<span><i class="held"></i>holds a lock (named)</span></p>`;
+  const items = LANES.map(
+    ([what, color]) => `<span><i style="background:${color}"></i>${words[what]}</span>`,
+  );
+  const held = [
+    ...heldLocks(runs).map((name) => `<code>${name.replace(/&/g, '&amp;').replace(/</g, '&lt;')}</code>`),
+    'another lock',
+  ];
+  const locks = held.map(
+    (name, i) =>
+      `<span><i style="background:${i === held.length - 1 ? HELD.at(-1) : HELD[i]}"></i>${name}</span>`,
+  );
+  return `<p class="key">Below: ${items.join(' ')}<br>Above, what it holds: ${locks.join(' ')}</p>`;
 }
 
-/** Who did and held what over a stretch of virtual time, a lane a task. Null when there is no timeline. */
-export function timeline(run: RunResult, width: number, lanes = 8): string | null {
+/**
+ * Who did and held what over a stretch of virtual time, a lane a task. Null when there is no timeline.
+ *
+ * @param runs all that are drawn with the same key
+ */
+export function timeline(
+  run: RunResult,
+  runs: readonly RunResult[],
+  width: number,
+  lanes = 8,
+): string | null {
   const spans = run.spans.filter((s) => /^task\d+$/.test(s.task) && Number(s.task.slice(4)) < lanes);
   const waits = spans.filter((s) => (s.what === 'spin' || s.what === 'block') && s.to > s.from);
   if (spans.length === 0) return null;
-  // From shortly before somebody first waits, and as long as some twenty requests take.
-  const length = Math.max(2_000, Math.min(12, run.tasks) * 1.5 * run.latency);
-  const from = Math.max(0, (waits[0]?.from ?? spans[0].from) - length * 0.1);
+  // From shortly before somebody waits, and as long as ten requests take.
+  const length = Math.max(4_000, 10 * run.latency);
+  const from = Math.max(0, (waits[Math.min(2, waits.length - 1)]?.from ?? spans[0].from) - length * 0.15);
   const to = from + length;
   const unit = timeUnit(length);
   const rows = spans
@@ -212,7 +286,9 @@ export function timeline(run: RunResult, width: number, lanes = 8): string | nul
   const holds = rows.filter((r) => r.what === 'hold');
   const tasks = [...new Set(rows.map((r) => r.lane))].sort((a, b) => Number(a.slice(5)) - Number(b.slice(5)));
   const color = new Map(LANES);
-  const room = ((width - 90) * unit.scale) / length;
+  const locks = heldLocks(runs);
+  const held = (name: string): string =>
+    locks.includes(name) ? HELD[locks.indexOf(name)] : (HELD.at(-1) as string);
   return draw(
     {
       marginLeft: 60,
@@ -222,11 +298,7 @@ export function timeline(run: RunResult, width: number, lanes = 8): string | nul
       y: { domain: tasks, label: null, padding: 0.25 },
       marks: [
         Plot.barX(states, { y: 'lane', x1: 'x1', x2: 'x2', fill: (r) => color.get(r.what), insetTop: 11 }),
-        Plot.barX(holds, { y: 'lane', x1: 'x1', x2: 'x2', fill: 'var(--held)', insetBottom: 17 }),
-        Plot.text(
-          holds.filter((r) => (r.x2 - r.x1) * room > 7 * r.lock.length),
-          { y: 'lane', x: (r) => (r.x1 + r.x2) / 2, text: 'lock', dy: -7, fontSize: 10, fill: 'currentColor' },
-        ),
+        Plot.barX(holds, { y: 'lane', x1: 'x1', x2: 'x2', fill: (r) => held(r.lock), insetBottom: 17 }),
       ],
     },
     { width, height: 44 + 36 * tasks.length },

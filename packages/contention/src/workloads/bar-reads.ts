@@ -15,6 +15,8 @@ export const barReads = defineWorkload({
     return { dev };
   },
   request: async (bench, { dev }, client) => {
-    await bench.call('pread BAR0', () => dev.read('bar0', 0x200 + 4 * ((client.index + client.done) % 64), 4));
+    await bench.call('pread BAR0', () =>
+      dev.read('bar0', 0x200 + 4 * ((client.index + client.done) % 64), 4),
+    );
   },
 });

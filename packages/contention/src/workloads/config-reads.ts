@@ -14,7 +14,8 @@ const REGISTERS = [
 
 export const configReads = defineWorkload({
   name: 'config-reads',
-  about: 'threads of a monitor read configuration registers of one device, as a guest that polls its status does',
+  about:
+    'threads of a monitor read configuration registers of one device, as a guest that polls its status does',
   topology: 'gpu',
   arrival: { model: 'closed', think: 10_000, distribution: 'exponential' },
   requests: (tasks) => Math.max(1500, 40 * tasks),

@@ -19,6 +19,8 @@ export const configWrites = defineWorkload({
   setup: async (bench) => ({ dev: await bench.open(GPU) }),
   request: async (bench, { dev }, client) => {
     const [off, size, value] = WRITES[(client.index + client.done) % WRITES.length];
-    await bench.call(off === 4 ? 'pwrite config command' : 'pwrite config', () => dev.writeConfig(off, size, value));
+    await bench.call(off === 4 ? 'pwrite config command' : 'pwrite config', () =>
+      dev.writeConfig(off, size, value),
+    );
   },
 });

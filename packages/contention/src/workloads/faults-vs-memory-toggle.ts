@@ -7,7 +7,8 @@ const PAGES = 16;
 
 export const faultsVsMemoryToggle = defineWorkload({
   name: 'faults-vs-memory-toggle',
-  about: 'threads load from a mapped BAR while one switches memory decoding off and on: each switch takes all mappings away',
+  about:
+    'threads load from a mapped BAR while one switches memory decoding off and on: each switch takes all mappings away',
   topology: 'gpu',
   arrival: { model: 'closed', think: 20_000, distribution: 'exponential' },
   requests: (tasks) => Math.max(1500, 40 * tasks),
@@ -17,7 +18,9 @@ export const faultsVsMemoryToggle = defineWorkload({
   },
   request: async (bench, { dev, addr }, client) => {
     if (client.index === 0) {
-      await bench.call('pwrite config command', () => dev.writeConfig(COMMAND, 2, client.done % 2 === 0 ? 4 : 6));
+      await bench.call('pwrite config command', () =>
+        dev.writeConfig(COMMAND, 2, client.done % 2 === 0 ? 4 : 6),
+      );
       return;
     }
     const { engine } = bench;

@@ -1,5 +1,10 @@
 // SPDX-License-Identifier: GPL-2.0-only
-import { VFIO_GROUP_GET_DEVICE_FD, VFIO_GROUP_SET_CONTAINER, VFIO_SET_IOMMU, VFIO_TYPE1v2_IOMMU } from '@vfio-lab/headers';
+import {
+  VFIO_GROUP_GET_DEVICE_FD,
+  VFIO_GROUP_SET_CONTAINER,
+  VFIO_SET_IOMMU,
+  VFIO_TYPE1v2_IOMMU,
+} from '@vfio-lab/headers';
 import { type Bench, defineWorkload } from '../workload.ts';
 
 const CARDS = Array.from({ length: 16 }, (_, i) => `0000:01:0${i >> 3}.${i & 7}`);

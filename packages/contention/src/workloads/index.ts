@@ -30,5 +30,9 @@ export const workloads: readonly Workload[] = [
 export function workloadByName(name: string): Workload {
   const found = workloads.find((w) => w.name === name);
   if (found !== undefined) return found;
-  throw new InputError(`no workload "${name}"`, 'contention', `there are ${workloads.map((w) => w.name).join(', ')}`);
+  throw new InputError(
+    `no workload "${name}"`,
+    'contention',
+    `there are ${workloads.map((w) => w.name).join(', ')}`,
+  );
 }

@@ -9,7 +9,8 @@ const ASLEEP_NS = 150e6;
 
 export const lowPowerVsAccess = defineWorkload({
   name: 'low-power-vs-access',
-  about: 'one thread lets the device enter low power and takes it out again, the others read its configuration space',
+  about:
+    'one thread lets the device enter low power and takes it out again, the others read its configuration space',
   topology: 'gpu',
   arrival: { model: 'closed', think: 40_000_000, distribution: 'exponential' },
   requests: (tasks) => Math.max(200, 20 * tasks),

@@ -5,7 +5,8 @@ const GPU = '0000:01:00.0';
 
 export const mixedRegions = defineWorkload({
   name: 'mixed-regions',
-  about: 'of ten requests five read a BAR, two write it, two read and one writes configuration space; and one ioctl in twenty',
+  about:
+    'of ten requests five read a BAR, two write it, two read and one writes configuration space; and one ioctl in twenty',
   topology: 'gpu',
   arrival: { model: 'closed', think: 10_000, distribution: 'exponential' },
   random: true,
