@@ -1,3 +1,4 @@
 // SPDX-License-Identifier: GPL-2.0-only
 export * from './reader/index.ts';
 export * from './review.ts';
+export * from './compare/index.ts';

@@ -132,7 +132,8 @@ export async function reviewSeries(name: string, opts: ReviewOptions = {}): Prom
   };
 }
 
-function checkSame(known: SeriesInfo, given: Series): void {
+/** The mails must be those of the ported series. Throws InputError. */
+export function checkSame(known: SeriesInfo, given: Series): void {
   const same = given.title.trim().toLowerCase() === known.title.toLowerCase();
   if (same && given.version === known.version) return;
   throw new InputError(

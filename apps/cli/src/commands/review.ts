@@ -1,46 +1,118 @@
 // SPDX-License-Identifier: GPL-2.0-only
-// vfio-lab review <series>: what a series says, changes, and does when it runs.
-import type { Cell, Comment, Review, ReviewedPatch } from '@vfio-lab/review';
+// vfio-lab review <series> [other]: what a series says, changes, and does when it runs; or two revisions side by side.
+import type { Cell, Comment, Review, ReviewedPatch, Series } from '@vfio-lab/review';
 import type { CAC } from 'cac';
+import { UsageError } from '../program.ts';
+import { renderComparison } from '../ui/comparison.ts';
 import { colors, type Colors, type Io, readInput, width, writeJson } from '../ui/io.ts';
 import { interruptible } from '../ui/interrupt.ts';
+import { writePages } from '../ui/pages.ts';
 import { progress } from '../ui/progress.ts';
 import { cut, table, wrap } from '../ui/text.ts';
 import { count } from './scenario.ts';
 
 interface Options {
   series?: string;
+  seriesA?: string;
+  seriesB?: string;
+  linux?: string;
+  rangeA?: string;
+  rangeB?: string;
   schedules?: number;
+  html?: string;
+  full?: boolean;
+  claims?: boolean;
   json?: boolean;
 }
 
 /** Registers the command. */
 export function register(cli: CAC, io: Io): void {
   cli
-    .command('review <series>', 'Review a series by running it at every prefix')
+    .command('review <series> [other]', 'Review a series by running it at every prefix, or two revisions side by side')
     .option('--series <file>', 'The series as mailed: a saved patchwork page or an mbox, with its review thread')
+    .option('--series-a <file>', 'The same, of the first of two revisions')
+    .option('--series-b <file>', 'The same, of the second')
+    .option('--linux <dir>', 'A kernel tree that has both, with --range-a and --range-b')
+    .option('--range-a <commits>', 'The commits of the first revision in that tree: first..last')
+    .option('--range-b <commits>', 'The commits of the second')
     .option('--schedules <n>', 'Random schedules for each scenario that depends on the schedule')
+    .option('--no-claims', 'Leave out the claims of the review')
+    .option('--full', 'Print differences whole instead of their first lines')
+    .option('--html <dir>', 'Write the review as pages, to be opened from the disk')
     .option('--json', 'Print the review as JSON')
     .example('  vfio-lab review v4 --series pm-v4.patchwork.txt')
-    .action(async (name: string, options: Options) => {
-      const { readSeries, reviewSeries, seriesByName } = await import('@vfio-lab/review');
-      seriesByName(name);
-      const series = options.series === undefined ? undefined : await readSeries(readInput(options.series), options.series);
-      const meter = progress(io, `review ${name}`);
-      const interrupt = interruptible();
-      const review = await reviewSeries(name, {
-        ...(series !== undefined && { series }),
-        ...(options.schedules !== undefined && { schedules: count('schedules', options.schedules, 1) }),
-        progress: (done, total, what) => {
-          meter.update(done, total, what);
-          return interrupt.asked();
-        },
-      });
-      meter.end();
-      interrupt.end();
-      if (options.json === true) writeJson(io, review);
-      else io.stdout.write(`${render(review, io).join('\n')}\n`);
-    });
+    .example('  vfio-lab review v4 v7 --series-a pm-v4.patchwork.txt --html pages')
+    .action((name: string, other: string | undefined, options: Options) =>
+      other === undefined ? one(name, options, io) : two(name, other, options, io),
+    );
+}
+
+const PAIR_ONLY = ['seriesA', 'seriesB', 'linux', 'rangeA', 'rangeB', 'full'] as const;
+
+async function one(name: string, options: Options, io: Io): Promise<void> {
+  for (const o of PAIR_ONLY)
+    if (options[o] !== undefined) throw new UsageError(`--${o.replace(/[A-Z]/, (l) => `-${l.toLowerCase()}`)} with one revision`, 'name two: vfio-lab review v4 v7');
+  const { readSeries, reviewSeries, seriesByName } = await import('@vfio-lab/review');
+  seriesByName(name);
+  const series = options.series === undefined ? undefined : await readSeries(readInput(options.series), options.series);
+  const meter = progress(io, `review ${name}`);
+  const interrupt = interruptible();
+  const review = await reviewSeries(name, {
+    ...(series !== undefined && { series }),
+    ...(options.schedules !== undefined && { schedules: count('schedules', options.schedules, 1) }),
+    progress: (done, total, what) => {
+      meter.update(done, total, what);
+      return interrupt.asked();
+    },
+  });
+  meter.end();
+  interrupt.end();
+  if (options.html !== undefined) {
+    const { reviewPages } = await import('@vfio-lab/review/html');
+    writePages(options.html, await reviewPages(review, { series: series ?? null, claims: options.claims !== false }), io);
+  }
+  if (options.json === true) writeJson(io, review);
+  else if (options.html === undefined) io.stdout.write(`${render(review, io).join('\n')}\n`);
+}
+
+async function two(a: string, b: string, options: Options, io: Io): Promise<void> {
+  if (options.series !== undefined) throw new UsageError('--series with two revisions', 'give --series-a and --series-b');
+  const { compareRevisions } = await import('@vfio-lab/review');
+  const given = await sides(options);
+  const meter = progress(io, `review ${a} ${b}`);
+  const interrupt = interruptible();
+  const comparison = await compareRevisions(a, b, {
+    ...given,
+    claims: options.claims !== false,
+    ...(options.schedules !== undefined && { schedules: count('schedules', options.schedules, 1) }),
+    progress: (done, total, what) => {
+      meter.update(done, total, what);
+      return interrupt.asked();
+    },
+  });
+  meter.end();
+  interrupt.end();
+  if (options.html !== undefined) {
+    const { comparisonPages } = await import('@vfio-lab/review/html');
+    writePages(options.html, await comparisonPages(comparison), io);
+  }
+  if (options.json === true) writeJson(io, comparison);
+  else if (options.html === undefined) io.stdout.write(`${renderComparison(comparison, io, { full: options.full === true }).join('\n')}\n`);
+}
+
+/** The C of both sides, from files or from a kernel tree. */
+async function sides(options: Options): Promise<{ seriesA: Series | null; seriesB: Series | null; fromGit: boolean }> {
+  const { readSeries, seriesFromGit } = await import('@vfio-lab/review');
+  const { linux, rangeA, rangeB } = options;
+  const file = async (name: string | undefined): Promise<Series | null> => (name === undefined ? null : readSeries(readInput(name), name));
+  if (linux === undefined) {
+    if (rangeA !== undefined || rangeB !== undefined) throw new UsageError('a range without a tree', 'give --linux <git directory>');
+    return { seriesA: await file(options.seriesA), seriesB: await file(options.seriesB), fromGit: false };
+  }
+  if (options.seriesA !== undefined || options.seriesB !== undefined) throw new UsageError('--linux and a series', 'give one of the two');
+  if (rangeA === undefined && rangeB === undefined) throw new UsageError('--linux without a range', 'give --range-a first..last and --range-b first..last');
+  const range = async (r: string | undefined): Promise<Series | null> => (r === undefined ? null : seriesFromGit(linux, String(r)));
+  return { seriesA: await range(rangeA), seriesB: await range(rangeB), fromGit: true };
 }
 
 function render(r: Review, io: Io): string[] {

@@ -1,0 +1,8 @@
+// SPDX-License-Identifier: GPL-2.0-only
+export * from './compare.ts';
+export * from './behaviour.ts';
+export * from './pairs.ts';
+export { seriesFromGit } from './side.ts';
+export * from './source.ts';
+export * from './text.ts';
+export type * from './types.ts';
