@@ -16,12 +16,12 @@ import { FILES } from '@vfio-lab/port-check/inventory';
 import type { RevisionModules, SourceText } from './modules.ts';
 import { functionIn, readModules, revisionDir, ROOT, SourceCache } from './modules.ts';
 
-/** Where the text of a function was carried from. */
+/** Something to port: a function with the hunks that touch it, or the declarations of a file. */
 export interface Task {
   readonly file: string;
   /** null: declarations between functions. */
   readonly function: string | null;
-  /** A revision and patch (`v7 3/5`), `v8 2/5`, `base`; `new`: nobody has it; `as before`: v7's declarations. */
+  /** A revision and patch (`v7 3/5`, `v8 2/5`), `base`; `new`: nobody has it. */
   readonly from: string;
   readonly hunks: readonly { header: string; lines: readonly string[] }[];
 }
@@ -87,22 +87,31 @@ function touched(patch: Patch): Map<string, string[]> {
   return byFile;
 }
 
-/** The patch of the older revision that a patch continues: the same subject, or most functions in common. */
-function ancestor(patch: Patch, from: SeriesInfo): number | null {
-  const bySubject = from.patches.find((p) => p.patch.subject === patch.subject);
-  if (bySubject !== undefined) return bySubject.patch.number;
-  const names = new Set(patch.functions.map((fn) => fn.name));
-  let best: number | null = null;
-  let most = 0;
-  for (const { patch: old } of from.patches) {
-    const common = Object.values(old.functions)
-      .flat()
-      .filter((name) => names.has(name)).length;
-    if (common > most) [best, most] = [old.number, common];
+/** Which patch of the older revision each patch continues: of the same subject, else of the most functions in common. */
+function ancestors(patches: readonly Patch[], from: SeriesInfo): Map<number, number> {
+  const found = new Map<number, number>();
+  for (const { number, subject } of patches) {
+    const old = from.patches.find((p) => p.patch.subject === subject);
+    if (old !== undefined) found.set(number, old.patch.number);
   }
-  return best;
+  for (const patch of patches) {
+    if (found.has(patch.number)) continue;
+    const names = new Set(patch.functions.map((fn) => fn.name));
+    const claimed = new Set(found.values());
+    let most = 0;
+    for (const { patch: old } of from.patches) {
+      if (claimed.has(old.number)) continue;
+      const all = Object.values(old.functions).flat();
+      const common = all.filter((name) => names.has(name)).length;
+      // A patch that only shares a function is another one.
+      if (common > most && 2 * common > Math.max(all.length, names.size)) {
+        most = common;
+        found.set(patch.number, old.number);
+      }
+    }
+  }
+  return found;
 }
-
 
 /** Where a function's text is to come from. */
 interface Origin {
@@ -121,6 +130,7 @@ class Maker {
   /** Of each function, the text that the last module of the new revision has, and where it came from. */
   readonly #made = new Map<string, Origin & { patch: number }>();
   readonly #base: string | undefined;
+  readonly #ancestors: ReadonlyMap<number, number>;
 
   constructor(name: string, from: SeriesInfo, series: Series, root: string, base: string | undefined) {
     this.#name = name;
@@ -128,6 +138,7 @@ class Maker {
     this.#series = series;
     this.#root = root;
     this.#base = base;
+    this.#ancestors = ancestors(series.patches, from);
     this.#old = readModules(this.#cache, revisionDir(root, from.name), null);
   }
 
@@ -144,7 +155,7 @@ class Maker {
     return { files, patches };
   }
 
-  #origin(name: string, patch: Patch, old: number | null): Origin | null {
+  #origin(name: string, old: number | null): Origin | null {
     const total = this.#from.patches.length;
     const at = (source: SourceText | undefined, from: string): Origin | null => {
       const fn = functionIn(source, name);
@@ -165,20 +176,20 @@ class Maker {
     const pick = others.length === 1 && old !== null ? having.at(-1) : having[0];
     if (pick !== undefined && (base === null || (others.length === 1 && old !== null)))
       return at(pick[1], `${this.#from.name} ${pick[0]}/${total}`);
-    return base ?? (patch.diff.length > 0 ? null : base);
+    return base;
   }
 
   #module(patch: Patch): { text: string; tasks: Task[] } {
     const dir = revisionDir(this.#root, this.#name);
     const packages = path.join(this.#root, 'packages');
     const carrier = new Carrier(dir, packages, (pkg) => this.#packageExports(pkg));
-    const old = ancestor(patch, this.#from);
+    const old = this.#ancestors.get(patch.number) ?? null;
     const byFile = touched(patch);
     const tasks: Task[] = [];
     const texts: string[] = [];
     for (const [file, names] of byFile) {
       for (const name of names) {
-        const origin = this.#origin(name, patch, old);
+        const origin = this.#origin(name, old);
         if (origin !== null) {
           texts.push(carrier.take(origin.fn, origin.source));
           this.#made.set(name, { ...origin, patch: patch.number });
@@ -292,7 +303,7 @@ function hunksOf(patch: Patch, file: string, name: string | null): { header: str
   return hunks.flatMap((hunk) => {
     const lines = hunk.lines
       .filter((line) => line.kind !== ' ' && line.text.trim() !== '')
-      .filter((line) => line.function === name)
+      .filter((line) => line.function === name && !(name === null && /^\s*(?:\/\*|\*|#\s*(?:if|endif|else))/.test(line.text)))
       .map((line) => `${line.kind}${line.text}`);
     return lines.length > 0 ? [{ header: hunk.header, lines }] : [];
   });

@@ -29,10 +29,8 @@ class FunctionTracker {
     this.#now = functionHead(context);
   }
 
-  line(kind: string, text: string): string | null {
+  line(text: string): string | null {
     const head = functionHead(text);
-    // What a removed line opens or closes is not there any more for the lines after it.
-    if (kind === '-') return head ?? this.#now;
     if (head) {
       this.#now = head;
       this.#ended = false;
@@ -56,13 +54,16 @@ export class HunkReader {
   readonly hunk: Hunk;
   #old: number;
   #new: number;
-  readonly #functions: FunctionTracker;
+  // Of either side: what a removed line opens or closes is not there any more for the added lines.
+  readonly #oldFunctions: FunctionTracker;
+  readonly #newFunctions: FunctionTracker;
 
   private constructor(hunk: Hunk) {
     this.hunk = hunk;
     this.#old = hunk.oldStart;
     this.#new = hunk.newStart;
-    this.#functions = new FunctionTracker(hunk.context);
+    this.#oldFunctions = new FunctionTracker(hunk.context);
+    this.#newFunctions = new FunctionTracker(hunk.context);
   }
 
   /** A reader for the hunk that this line starts; null when it starts none. */
@@ -94,12 +95,14 @@ export class HunkReader {
     if (first !== ' ' && first !== '+' && first !== '-') return false;
     if ((first !== '+' && oldLeft <= 0) || (first !== '-' && newLeft <= 0)) return false;
     const text = line.startsWith('\t') ? line : line.slice(1);
+    const inOld = first === '+' ? null : this.#oldFunctions.line(text);
+    const inNew = first === '-' ? null : this.#newFunctions.line(text);
     const entry: DiffLine = {
       kind: first,
       text,
       oldLine: first === '+' ? null : this.#old,
       newLine: this.#new,
-      function: this.#functions.line(first, text),
+      function: first === '-' ? inOld : inNew,
     };
     if (first !== '+') this.#old++;
     if (first !== '-') this.#new++;
