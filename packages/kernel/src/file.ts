@@ -31,7 +31,7 @@ export const FMODE_OPENED = 0x80000;
 export const FMODE_NOWAIT = 0x8000000;
 
 /** Descriptors a process may have open (RLIMIT_NOFILE). */
-const NR_OPEN = 1024;
+const NR_OPEN_DEFAULT = 1024;
 
 /** struct inode, of a device node or of the anonymous inode. */
 export class inode {
@@ -124,20 +124,25 @@ class fd_slot extends Obj {
 /** struct files_struct: the descriptors of a process. */
 export class files_struct {
   readonly slots: fd_slot[] = [];
+  /** How many descriptors there may be: RLIMIT_NOFILE. */
+  rlimit_nofile = NR_OPEN_DEFAULT;
+  /** Every descriptor below is taken. */
+  next_fd = 0;
 
   /** The slot of a descriptor; null for a number that no descriptor can have. */
   slot(fd: number): fd_slot | null {
-    if (fd < 0 || fd >= NR_OPEN || !Number.isInteger(fd)) return null;
+    if (fd < 0 || fd >= this.rlimit_nofile || !Number.isInteger(fd)) return null;
     while (this.slots.length <= fd) this.slots.push(new fd_slot(`fd ${this.slots.length}`));
     return this.slots[fd];
   }
 }
 
 function alloc_fd(files: files_struct): number {
-  for (let fd = 0; fd < NR_OPEN; fd++) {
+  for (let fd = files.next_fd; fd < files.rlimit_nofile; fd++) {
     const slot = files.slot(fd) as fd_slot;
     if (slot.file !== null || slot.reserved) continue;
     slot.reserved = true;
+    files.next_fd = fd + 1;
     return fd;
   }
   return -EMFILE;
@@ -155,8 +160,11 @@ export function get_unused_fd_flags(flags: number): number {
 
 /** Give a reserved descriptor back. C: fs/file.c put_unused_fd() */
 export function put_unused_fd(fd: number): void {
-  const slot = current_files()?.slot(fd);
-  if (slot !== null && slot !== undefined) slot.reserved = false;
+  const files = current_files();
+  const slot = files?.slot(fd) ?? null;
+  if (files === null || slot === null) return;
+  slot.reserved = false;
+  files.next_fd = Math.min(files.next_fd, fd);
 }
 
 /**
@@ -288,11 +296,12 @@ async function filp_close(f: file): Promise<number> {
 /** Take a file out of a table and drop the table's reference. @returns -EBADF. C: fs/file.c close_fd() */
 export async function close_fd(files: files_struct | null, n: number): Promise<number> {
   const slot = files?.slot(n) ?? null;
-  if (slot === null) return -EBADF;
+  if (files === null || slot === null) return -EBADF;
   await access(slot, true, 'syscall');
   const f = slot.file;
   if (f === null) return -EBADF;
   slot.file = null;
+  files.next_fd = Math.min(files.next_fd, n);
   f.closed = true;
   return filp_close(f);
 }
