@@ -73,7 +73,7 @@ export class Interleavings implements Chooser {
   end(n: number, tids: readonly number[], ops: readonly OpCode[]): void {
     this.executions++;
     if (this.#pos > this.deepest) this.deepest = this.#pos;
-    this.execution.races(this.execution.length, 0, tids, ops, () => undefined);
+    this.execution.races(this.execution.length, n, tids, ops, () => undefined);
   }
 
   advance(): boolean {

@@ -197,7 +197,7 @@ export class Dpor implements Chooser {
       // Nothing new was left to do at the frame that this execution was for.
       frames.length = this.#resumed;
       this.redundant++;
-      execution.races(execution.length, 0, tids, ops, () => undefined);
+      execution.races(execution.length, n, tids, ops, () => undefined);
       return;
     }
     if (this.#redundant) this.redundant++;

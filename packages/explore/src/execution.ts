@@ -46,6 +46,9 @@ export class Execution {
   /** Number of the event among those of its task, from 1. */
   readonly seq: number[] = [];
 
+  /** After races(): the tasks that were blocked at the end, and what each was about to do. */
+  readonly blocked = new Map<number, OpCode>();
+
   /** By task: the event that started it, its last event, its count. -2: unknown task. */
   readonly #parent: number[] = [];
   readonly #last: number[] = [];
@@ -202,6 +205,8 @@ export class Execution {
   races(from: number, blocked: number, tids: readonly number[], ops: readonly OpCode[], found: (race: Race) => void): void {
     this.#stamp++;
     this.#room();
+    this.blocked.clear();
+    for (let b = 0; b < blocked; b++) this.blocked.set(tids[b], ops[b]);
     const { tid, op, seq, enabler, length } = this;
     const pairs: number[] = [];
     const priors: number[] = [];
@@ -218,7 +223,7 @@ export class Execution {
       priors[t] = j;
     }
     this.#clockLength = length;
-    for (let b = 0; b < blocked; b++) {
+    for (let b = 0; b < blocked && from < length; b++) {
       const t = tids[b];
       const prior = this.#count[t] > 0 ? this.#last[t] : -1;
       this.#base(length, t, prior, this.#barrierNow);

@@ -7,3 +7,8 @@ export * from './brute.ts';
 export * from './model.ts';
 export * from './exhaust.ts';
 export * from './subject.ts';
+export * from './samplers.ts';
+export * from './token.ts';
+export * from './explore.ts';
+export * from './scenario-subject.ts';
+export * from './report.ts';

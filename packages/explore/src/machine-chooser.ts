@@ -108,21 +108,26 @@ export class MachineChooser implements Policy {
     this.#idles = machine.idles;
   }
 
+  /**
+   * What a task is called in every execution: its name when the main task started it, else who started it and which of
+   * that one's tasks it is. (The kernel's own names of workers say which number was free.)
+   */
   #key(task: Task): string {
     const known = this.#known.get(task);
     if (known !== undefined) return known.key;
     if (task === this.#main) return 'main';
+    const name = task.name.replace(/:\d+$/, '');
     let key: string;
     if (task.kind === 'timer' || task.kind === 'hardirq') {
       const n = this.#counts.get(task.name) ?? 0;
       this.#counts.set(task.name, n + 1);
-      key = `${task.name}!${n}`;
-    } else if (task.maker === null || task.maker === this.#main) {
-      key = `${task.name}@${task.spawn_nr}`;
+      key = n === 0 ? task.name : `${task.name}!${n}`;
+    } else if (task.maker === null || task.maker === this.#main || !this.#known.has(task.maker)) {
+      key = task.kind === 'user' ? task.name : `${name}!${task.spawn_nr}`;
     } else {
-      key = `${this.#key(task.maker)}/${task.spawn_nr}`;
+      key = `${this.#key(task.maker)}>${name}${task.spawn_nr === 0 ? '' : `!${task.spawn_nr}`}`;
     }
-    this.#known.set(task, { tid: this.#tasks.id(key, task.name), key, op: null, code: 0 });
+    this.#known.set(task, { tid: this.#tasks.id(key, key), key, op: null, code: 0 });
     return key;
   }
 

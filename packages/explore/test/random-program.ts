@@ -9,7 +9,8 @@ type Action =
   | { do: 'access'; write: boolean; variable: number }
   | { do: 'until'; variable: number; value: number }
   | { do: 'section'; lock: number; how: 'mutex' | 'read' | 'write' | 'try' | 'tryread' | 'trywrite'; inner: Action[] }
-  | { do: 'complete' | 'wait'; completion: number };
+  | { do: 'complete'; completion: number }
+  | { do: 'wait'; completion: number };
 
 function actions(prng: Prng, depth: number, waits: boolean): Action[] {
   const list: Action[] = [];
@@ -20,7 +21,7 @@ function actions(prng: Prng, depth: number, waits: boolean): Action[] {
       const how = (['mutex', 'read', 'write', 'try', 'tryread', 'trywrite'] as const)[kind - 2];
       const inner = prng.below(10) < 6 && depth < 2 ? actions(prng, depth + 1, waits) : [];
       list.push({ do: 'section', lock: prng.below(2), how, inner });
-    } else if (kind === 8) list.push({ do: prng.below(2) === 0 ? 'complete' : 'wait', completion: 0 });
+    } else if (kind === 8) list.push(prng.below(2) === 0 ? { do: 'complete', completion: 0 } : { do: 'wait', completion: 0 });
     else list.push({ do: 'until', variable: prng.below(2), value: prng.below(2) });
   }
   return list;
