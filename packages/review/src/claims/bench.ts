@@ -251,8 +251,8 @@ export class Bench {
     });
   }
 
-  /** Record every change of the usage count from now on. */
-  watchCount(): CountChange[] {
+  /** Record every change of the usage count from now on; `each` is told as well. */
+  watchCount(each?: (change: CountChange) => void): CountChange[] {
     const changes: CountChange[] = [];
     const { usage_count } = this.pdev.dev.power;
     let value = usage_count.counter;
@@ -262,8 +262,10 @@ export class Bench {
       get: () => value,
       set: (to: number) => {
         const { status, engaged } = this.state();
-        changes.push({ from: value, to, lock: this.memoryLock(), status, engaged });
+        const change = { from: value, to, lock: this.memoryLock(), status, engaged };
+        changes.push(change);
         value = to;
+        each?.(change);
       },
     });
     return changes;

@@ -431,20 +431,20 @@ export const v4Claims: readonly Claim[] = [
           },
           programs: (b) => ({
             guest: async () => {
-              for (let round = 0; round < 2; round++) {
+              for (let round = 0; round < 5; round++) {
                 if (round > 0) await enterOnly(b);
                 await b.dev.readConfig(0, 4);
                 await exitOnly(b);
               }
             },
             host: async () => {
-              await b.lab.lspci(CARD);
+              for (let round = 0; round < 5; round++) await b.lab.lspci(CARD);
             },
           }),
           outcome: (b) => Promise.resolve(b.state().status),
         },
         'suspend that the guest did not direct',
-        { runs: 120, whatIf: 'exit-order', kinds: ['undirected-suspend'] },
+        { runs: 30, whatIf: 'exit-order', kinds: ['undirected-suspend'] },
       ),
   },
   {
