@@ -1,0 +1,244 @@
+// SPDX-License-Identifier: GPL-2.0-only
+import { scenarioByName } from '@vfio-lab/scenarios';
+import { describe, expect, it } from 'vitest';
+import { explore, type Exploration, replay } from '../src/explore.ts';
+import { type Body, defineModel, type Model, ModelSubject } from '../src/model.ts';
+import { htmlPage, textDiagram } from '../src/report.ts';
+import { Pct, Pos, RandomWalk, type Sampler, Urw } from '../src/samplers.ts';
+import { ScenarioSubject } from '../src/scenario-subject.ts';
+import { formatToken, parseToken, Replay, segmentsOf } from '../src/token.ts';
+import { lastzero, twoTaskLock } from './classics.ts';
+
+const search = (model: Model): Promise<Exploration> => explore(new ModelSubject(model));
+const kinds = (e: Exploration): string[] => [...new Set(e.findings.map((f) => f.kind))].sort();
+
+/** Two tasks take two locks, in the same order or not. */
+const twoLocks = (inverted: boolean): Model =>
+  defineModel('two locks', (m) => {
+    const [a, b] = [m.mutex('a'), m.mutex('b')];
+    m.task('one', function* (): Body {
+      yield* a.lock();
+      yield* b.lock();
+      yield* b.unlock();
+      yield* a.unlock();
+    });
+    m.task('two', function* (): Body {
+      const [first, second] = inverted ? [b, a] : [a, b];
+      yield* first.lock();
+      yield* second.lock();
+      yield* second.unlock();
+      yield* first.unlock();
+    });
+  });
+
+/** A counter that is read, and later written, by two tasks. */
+const lostUpdate = (): Model =>
+  defineModel('lost update', (m) => {
+    const x = m.variable('x', 0);
+    for (const name of ['a', 'b']) {
+      m.task(name, function* (): Body {
+        const v = yield* x.read();
+        yield* x.write(v + 1);
+      });
+    }
+    m.check(() => {
+      if (x.value !== 2) throw new Error(`x is ${x.value}, not 2`);
+    });
+  });
+
+describe('checkers of a model', () => {
+  it('deadlock and lock order: speak', async () => {
+    const r = await search(twoLocks(true));
+    expect(kinds(r)).toEqual(['deadlock', 'lock-order']);
+    expect(r.exhausted).toBe(true);
+    expect(r.findings.find((f) => f.kind === 'deadlock')?.text).toBe('one waits to lock b holding a; two waits to lock a holding b');
+  });
+
+  it('deadlock and lock order: silent', async () => {
+    expect(await search(twoLocks(false))).toMatchObject({ findings: [], exhausted: true, classes: 2 });
+  });
+
+  it.each([
+    [false, ['data-race']],
+    [true, []],
+  ])('data race, locked: %s', async (locked, expected) => {
+    const r = await search(
+      defineModel('field', (m) => {
+        const lock = m.spinlock('lock');
+        const f = m.field('f', 0);
+        for (const name of ['a', 'b']) {
+          m.task(name, function* (): Body {
+            yield* lock.lock();
+            if (locked) f.set(f.get() + 1);
+            yield* lock.unlock();
+            if (!locked) f.set(1);
+          });
+        }
+      }),
+    );
+    expect(kinds(r)).toEqual(expected);
+  });
+
+  it('a completion orders what came before it', async () => {
+    const r = await search(
+      defineModel('handover', (m) => {
+        const done = m.completion('done');
+        const f = m.field('f', 0);
+        m.task('producer', function* (): Body {
+          f.set(1);
+          yield* done.complete();
+        });
+        m.task('consumer', function* (): Body {
+          yield* done.wait();
+          f.set(f.get() + 1);
+        });
+      }),
+    );
+    expect(r).toMatchObject({ findings: [], exhausted: true });
+  });
+
+  it('a lock that is not given back, or not held', async () => {
+    const r = await search(
+      defineModel('careless', (m) => {
+        const lock = m.mutex('lock');
+        const other = m.rwsem('other');
+        m.task('a', function* (): Body {
+          yield* other.upRead();
+          yield* lock.lock();
+        });
+      }),
+    );
+    expect(kinds(r)).toEqual(['lock-held-at-exit', 'lock-owner']);
+  });
+});
+
+describe('findings', () => {
+  it('have the shortest schedule, which replays', async () => {
+    const r = await search(lostUpdate());
+    const [f] = r.findings;
+    expect(f).toMatchObject({ kind: 'assertion', preemptions: 1, steps: 4 });
+    const again = await replay(new ModelSubject(lostUpdate()), parseToken(f.schedule));
+    expect(again.observation.findings.map((x) => x.kind)).toEqual(['assertion']);
+    expect(again.replay.leftAt).toBe(0);
+  });
+
+  it('every execution replays from its token', async () => {
+    const subject = new ModelSubject(lastzero(3));
+    for (let seed = 0; seed < 50; seed++) {
+      const walk = new RandomWalk(seed);
+      walk.begin();
+      subject.run(walk);
+      const token = formatToken(segmentsOf(walk.execution, subject));
+      const r = new Replay(parseToken(token), subject);
+      subject.run(r);
+      expect([r.execution.tid.slice(0, r.execution.length), r.leftAt]).toEqual([walk.execution.tid.slice(0, walk.execution.length), 0]);
+    }
+  });
+
+  it('a schedule for another program says where it does not fit', async () => {
+    const { replay: r } = await replay(new ModelSubject(lostUpdate()), parseToken('a@write:x,nobody,b'));
+    expect(r.leftAt).toBe(2);
+    expect(() => parseToken('a,,b')).toThrow(/part 2/);
+  });
+
+  it('something outside the schedule decides: nondeterminism', async () => {
+    let n = 0;
+    const fickle = defineModel('fickle', (m) => {
+      const [x, y] = [m.variable('x', 0), m.variable('y', 0)];
+      const which = n++ % 2 === 0 ? x : y;
+      for (const name of ['a', 'b']) m.task(name, () => which.write(1));
+    });
+    expect(kinds(await explore(new ModelSubject(fickle), { recheck: 1 }))).toEqual(['nondeterminism']);
+  });
+
+  it('as text and as a page', () => {
+    const rows = ['a', 'b'].map((task) => ({ task, text: `mutex_lock <${task}>`, where: '', locks: '', state: '', kind: 'lock' }));
+    const story = { title: 'T', finding: { kind: 'deadlock', text: 'x', task: 'a', fns: [], held: [] }, facts: [], command: 'vfio-lab', rows };
+    expect(textDiagram(story, 80)).toHaveLength(4);
+    const page = htmlPage(story);
+    expect(page).toContain('mutex_lock &lt;a&gt;');
+    expect(page).not.toMatch(/https?:|<script/);
+  });
+});
+
+describe('bounds and limits', () => {
+  it('a preemption bound: 0 does not find a lost update, 1 does', async () => {
+    expect(await explore(new ModelSubject(lostUpdate()), { bound: 0 })).toMatchObject({ findings: [], exhausted: false, stopped: 'bound' });
+    expect((await explore(new ModelSubject(lostUpdate()), { bound: 1 })).findings).toHaveLength(1);
+  });
+
+  it('a limit is no exhaustion, unless it is just reached', async () => {
+    expect(await explore(new ModelSubject(twoTaskLock()), { executions: 3 })).toMatchObject({ exhausted: false, stopped: 'executions' });
+    expect(await explore(new ModelSubject(twoTaskLock()), { executions: 6 })).toMatchObject({ exhausted: true, classes: 6 });
+  });
+});
+
+describe('sampling', () => {
+  const independent = (a: number, b: number): Model =>
+    defineModel('independent', (m) => {
+      for (const [name, steps] of [['a', a], ['b', b]] as const) {
+        const x = m.variable(name, 0);
+        m.task(name, function* (): Body {
+          for (let i = 0; i < steps; i++) yield* x.write(i);
+        });
+      }
+    });
+
+  /** How often each interleaving came. */
+  function spread(sampler: Sampler, model: Model, runs: number): number[] {
+    const subject = new ModelSubject(model, { checks: false });
+    const seen = new Map<string, number>();
+    for (let i = 0; i < runs; i++) {
+      sampler.begin();
+      subject.run(sampler);
+      const key = sampler.execution.tid.slice(0, sampler.execution.length).join('');
+      if (i > 0) seen.set(key, (seen.get(key) ?? 0) + 1);
+    }
+    return [...seen.values()];
+  }
+
+  it('URW: every interleaving of 4 + 4 steps equally often (chi-square, 69 degrees of freedom, 0.1 %)', () => {
+    const counts = spread(new Urw(7), independent(4, 4), 14_001);
+    expect(counts).toHaveLength(70);
+    const chi = counts.reduce((sum, c) => sum + (c - 200) ** 2 / 200, 0);
+    expect(chi).toBeLessThan(111.1);
+  });
+
+  it('a uniform walk is not uniform over interleavings', () => {
+    const counts = spread(new RandomWalk(7), independent(4, 4), 14_001);
+    expect(counts.reduce((sum, c) => sum + (c - 200) ** 2 / 200, 0)).toBeGreaterThan(200);
+  });
+
+  it.each([
+    ['pct', new Pct(3, 2)],
+    ['pos', new Pos(3)],
+    ['urw', new Urw(3)],
+    ['surw', new Urw(3, (op) => (op & 1) === 1)],
+  ])('%s hits a bug of depth 2 more often than PCT promises', (_name, sampler) => {
+    const subject = new ModelSubject(lostUpdate());
+    let hits = 0;
+    for (let i = 0; i < 2000; i++) {
+      sampler.begin();
+      hits += subject.run(sampler).findings.length > 0 ? 1 : 0;
+    }
+    expect(hits / 2000).toBeGreaterThan(1 / (2 * 3));
+  });
+});
+
+describe('scenarios', () => {
+  it('the exit of v4 with its two halves the other way round: found, and replayed by its schedule', async () => {
+    const scenario = scenarioByName('exit-vs-host-access');
+    const r = await explore(new ScenarioSubject(scenario, 'v4+exit-order'), { first: true, executions: 300 });
+    expect(kinds(r)).toEqual(['undirected-suspend']);
+    expect(r.findings[0].preemptions).toBe(1);
+    const again = await replay(new ScenarioSubject(scenario, 'v4+exit-order'), parseToken(r.findings[0].schedule));
+    expect(again.observation.findings.map((f) => f.kind)).toContain('undirected-suspend');
+    const elsewhere = await replay(new ScenarioSubject(scenario, 'v4'), parseToken(r.findings[0].schedule));
+    expect(elsewhere.observation.findings).toEqual([]);
+  });
+
+  it('no execution of the search is equivalent to another', async () => {
+    const r = await explore(new ScenarioSubject(scenarioByName('config-access-vs-low-power-entry'), 'v4@6'), { executions: 130 });
+    expect(r).toMatchObject({ findings: [], executions: 130, classes: 130, redundant: 0 });
+  });
+});
