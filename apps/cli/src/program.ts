@@ -5,6 +5,7 @@ import type { CAC } from 'cac';
 import * as contention from './commands/contention.ts';
 import * as explore from './commands/explore.ts';
 import * as port from './commands/port.ts';
+import * as check from './commands/check.ts';
 import * as replay from './commands/replay.ts';
 import * as review from './commands/review.ts';
 import * as runScript from './commands/run.ts';
@@ -20,7 +21,7 @@ export interface CommandModule {
   register(cli: CAC, io: Io): void;
 }
 
-const COMMANDS: CommandModule[] = [review, series, scenarios, scenario, explore, runScript, replay, contention, port];
+const COMMANDS: CommandModule[] = [review, check, series, scenarios, scenario, explore, runScript, replay, contention, port];
 const VERSION = '0.1.0';
 
 /** A command line that makes no sense: one line and a hint, status 2. Commands may throw it. */

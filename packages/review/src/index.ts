@@ -2,3 +2,4 @@
 export * from './reader/index.ts';
 export * from './review.ts';
 export * from './compare/index.ts';
+export * from './check.ts';

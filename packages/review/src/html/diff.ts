@@ -26,10 +26,9 @@ export function lineByLine(diff: string): string {
   return html(diff, { ...COMMON, outputFormat: 'line-by-line' });
 }
 
-/** A diff with something put under lines of it: cut there, and each part with a header that fits. */
-export function withNotes(diff: string, noteUnder: (line: string) => string | null): string {
+/** A diff with something put under lines of it (by text and number in the new file): cut there, and each part with a header that fits. */
+export function withNotes(diff: string, noteUnder: (line: string, number: number) => string | null): string {
   const lines = diff.split('\n');
-  const files: string[] = [];
   const parts: string[] = [];
   let head: string[] = [];
   let body: string[] = [];
@@ -43,16 +42,15 @@ export function withNotes(diff: string, noteUnder: (line: string) => string | nu
   };
   for (const line of lines) {
     const hunk = /^@@ -(\d+)(?:,\d+)? \+(\d+)(?:,\d+)? @@ ?(.*)$/.exec(line);
-    if (line.startsWith('--- ')  && body.length === 0) {
+    if (line.startsWith('--- ') && body.length === 0) {
       head = [line];
-      files.push(line);
     } else if (line.startsWith('+++ ') && head.length === 1) head.push(line);
     else if (hunk !== null) {
       flush();
       [from, to, context] = [Number(hunk[1]), Number(hunk[2]), hunk[3] ?? ''];
     } else if (line !== '' && head.length === 2) {
       body.push(line);
-      const note = noteUnder(line);
+      const note = noteUnder(line, to + body.filter((l) => !l.startsWith('-')).length - 1);
       if (note !== null) {
         flush();
         parts.push(note);

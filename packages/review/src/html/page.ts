@@ -52,8 +52,9 @@ ${body}
 /** A table whose rows become blocks on a narrow screen. Cells are HTML. */
 export function listTable(heads: readonly string[], rows: readonly (readonly string[])[], attributes: readonly string[] = []): string {
   const head = heads.map((h) => `<th>${esc(h)}</th>`).join('');
+  const short = (c: string): boolean => c.length <= 6;
   const body = rows.map((r, n) => {
-    const cells = r.map((c, i) => `<td${heads[i] === '' || heads[i] === undefined ? '' : ` data-l="${esc(heads[i])}"`}>${c}</td>`);
+    const cells = r.map((c, i) => `<td${short(c) ? ' class="short"' : ''}${heads[i] === '' || heads[i] === undefined ? '' : ` data-l="${esc(heads[i])}"`}>${c}</td>`);
     return `<tr ${attributes[n] ?? ''}>${cells.join('')}</tr>`;
   });
   return `<div class="scroll"><table class="list stack"><thead><tr>${head}</tr></thead><tbody>${body.join('\n')}</tbody></table></div>`;

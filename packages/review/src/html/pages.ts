@@ -141,7 +141,7 @@ function functionPart(c: Comparison, f: FunctionPair): string {
   const diff = unified(`${f.name}.ts`, `${f.name}.ts`, f.a?.text ?? '', f.b?.text ?? '', 1000);
   const column = (name: string, hunks: FunctionPair['cA']): string => {
     if (hunks.length === 0) return '';
-    return `<div><h4>C, ${esc(name)}</h4>${hunks.map((h) => `<p class="dim">patch ${h.patch}</p>${withNotes(h.diff, (line) => notes.under(h.patch, line))}`).join('')}</div>`;
+    return `<div><h4>C, ${esc(name)}</h4>${hunks.map((h) => `<p class="dim">patch ${h.patch}</p>${withNotes(h.diff, (line, number) => notes.under(h.patch, line, number))}`).join('')}</div>`;
   };
   const columns = [column(c.a.name, f.cA), column(c.b.name, f.cB)].filter((t) => t !== '');
   const beside = columns.length === 0 ? '' : `<div class="${columns.length > 1 ? 'two' : ''}">${columns.join('')}</div>`;
@@ -171,9 +171,13 @@ class Notes {
     });
   }
 
-  under(patch: number, line: string): string | null {
+  under(patch: number, line: string, number: number): string | null {
     const text = bare(line);
-    const here = this.#left.filter(({ comment, remark }) => comment.patch === patch && remark.quoted !== null && bare(remark.quoted) === text && text !== '');
+    const here = this.#left.filter(({ comment, remark: r }) => {
+      if (comment.patch !== patch || r.quoted === null || bare(r.quoted) !== text) return false;
+      // A brace stands in many places; its number tells which.
+      return r.line === null ? /\w{3}/.test(text) : r.line === number;
+    });
     for (const x of here) this.#left.splice(this.#left.indexOf(x), 1);
     return here.length === 0 ? null : here.map((x) => this.#card(x)).join('');
   }
@@ -192,7 +196,15 @@ function remarkCard(comment: Comment, r: Remark, state: LedgerEntry | undefined)
   const said = state === undefined ? '' : ` ${tag(state.state, state.state === 'open' ? 'bad' : state.state === 'unknown' ? 'warn' : 'good')} <span class="dim">${esc(state.why)}</span>`;
   const on = r.function === null ? (comment.patch === 0 ? 'cover letter' : comment.patch === null ? '' : `patch ${comment.patch}`) : `${fnLink(r.function)} in patch ${comment.patch ?? '?'}`;
   return `<div class="card" data-comment><strong>${commentLink(comment.number)} ${esc(comment.author.name)}</strong>, ${day(comment.date)} <span class="dim">on ${on}</span>${said}
-${r.quoted === null ? '' : `<blockquote class="mono">&gt; ${esc(r.quoted.trim())}</blockquote>`}<p>${esc(r.text)}</p></div>`;
+${r.quoted === null ? '' : `<blockquote class="mono">&gt; ${esc(r.quoted.trim())}</blockquote>`}${paragraphs(r.text)}</div>`;
+}
+
+/** Lines of a paragraph flow; those of a list stay. */
+function paragraphs(text: string): string {
+  return text
+    .split(/\n\s*\n/)
+    .map((p) => `<p>${esc(p).replace(/\n(?![-*>\s\d])/g, ' ')}</p>`)
+    .join('');
 }
 
 function cell(c: Cell): string {
@@ -205,8 +217,11 @@ const STATE = { same: tag('same'), order: tag('other steps'), differs: tag('diff
 
 function scenarioTable(c: Comparison, list: readonly ScenarioPair[]): string {
   const rows = list.map((s) => [scenarioLink(s.name), STATE[s.state], cell(s.a), s.state === 'differs' ? cell(s.b) : '<span class="dim">the same</span>']);
-  return listTable(['scenario', '', c.a.name, c.b.name], rows, list.map((s) => (s.state === 'differs' ? 'data-diff' : '')));
+  return wide(listTable(['scenario', '', c.a.name, c.b.name], rows, list.map((s) => (s.state === 'differs' ? 'data-diff' : ''))));
 }
+
+/** The last two columns of a table share what is left. */
+const wide = (table: string): string => table.replace(/<th>([^<]*)<\/th><th>([^<]*)<\/th><\/tr>/, '<th class="half">$1</th><th class="half">$2</th></tr>');
 
 function scenariosPage(c: Comparison, site: Site): string {
   const lead = `<p class="dim">same: step by step; other steps: the same to see for the user, done in another way; differs: the user sees something else.</p>`;
@@ -257,7 +272,7 @@ function timelinePart(c: Comparison, s: ScenarioPair): string {
   const t = s.timeline;
   const more = t.cut > 0 ? `<p class="dim">${t.cut} more events. All of them: <code>vfio-lab scenario ${esc(s.name)} --revision ${esc(c.b.name)} --trace</code></p>` : '';
   return `<h2>Timeline</h2><p class="dim">${t.before} events before are the same. The dashed line is the first difference; a dot is on the rail of its task.</p>${legend()}
-<div class="two" data-diff>${timelineSvg(t, 'a', c.a.name)}${timelineSvg(t, 'b', c.b.name)}</div>${more}`;
+<div class="two">${timelineSvg(t, 'a', c.a.name)}${timelineSvg(t, 'b', c.b.name)}</div>${more}`;
 }
 
 function commentsPage(c: Comparison): string {

@@ -18,11 +18,12 @@ header { position: sticky; top: 0; z-index: 9; background: var(--soft); border-b
 header strong { margin-right: auto; } header a[aria-current] { color: var(--fg); font-weight: 600; }
 main { max-width: 1400px; margin: 0 auto; padding: 0 1rem 4rem; }
 h1 { font-size: 1.4rem; } h2 { font-size: 1.15rem; margin: 2rem 0 .5rem; border-bottom: 1px solid var(--line); }
-h3 { font-size: 1rem; margin: 1.4rem 0 .4rem; overflow-wrap: anywhere; }
+h2 code { font-size: 1rem; } h3 { font-size: 1rem; margin: 1.4rem 0 .4rem; overflow-wrap: anywhere; }
 .dim { color: var(--dim); } ul { padding-left: 1.2rem; }
 .scroll { overflow-x: auto; } table.list { border-collapse: collapse; width: 100%; }
-table.list th { text-align: left; } table.list th, table.list td { padding: .25rem .6rem .25rem 0; border-bottom: 1px solid var(--line);
-  vertical-align: top; overflow-wrap: anywhere; } table.list td:first-child { white-space: nowrap; }
+table.list th { text-align: left; white-space: nowrap; } table.list th, table.list td { padding: .25rem .6rem .25rem 0; border-bottom: 1px solid var(--line);
+  vertical-align: top; overflow-wrap: break-word; } table.list td:first-child, td.short { white-space: nowrap; }
+.half { width: 36%; }
 .tag { display: inline-block; border-radius: 4px; padding: 0 .4em; font-size: 12.5px; white-space: nowrap; background: var(--soft); border: 1px solid var(--line); }
 .tag.bad { background: var(--del); color: var(--delfg); } .tag.good { background: var(--ins); color: var(--insfg); }
 .tag.warn { background: var(--warn); color: var(--warnfg); }
@@ -46,6 +47,6 @@ kbd { border: 1px solid var(--line); border-radius: 3px; padding: 0 .35em; backg
 .d2h-code-wrapper, .d2h-file-side-diff { overflow-x: auto; } .d2h-diff-table { font-size: 12px; }
 @media (max-width: 860px) { .two { grid-template-columns: minmax(0, 1fr); } .wide { display: none; } .narrow { display: block; }
   main { padding: 0 .6rem 3rem; } table.stack thead { display: none; } table.stack tr { display: block; border-bottom: 1px solid var(--line); padding: .3rem 0; }
-  table.stack td { display: block; border: 0; padding: .1rem 0; white-space: normal; }
+  table.stack td { display: block; width: auto; border: 0; overflow-wrap: anywhere; padding: .1rem 0; white-space: normal; }
   table.stack td[data-l]::before { content: attr(data-l) ': '; color: var(--dim); } }
 `;

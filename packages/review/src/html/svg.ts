@@ -52,7 +52,9 @@ export function timelineSvg(t: Timeline, side: 'a' | 'b', name: string): string 
     const band = lone ? `<rect class="row-${side === 'a' ? 'del' : 'ins'}" x="0" y="${y}" width="100%" height="${ROW}"/>` : '';
     const x = tasks.indexOf(e.task) * RAIL + 10;
     const about = `${(e.at / 1e6).toFixed(4)} ms, ${e.task}${e.fn === '' ? '' : `, ${e.fn}()`}`;
-    return `${band}<g><title>${esc(about)}</title><circle class="k-${kindOf(e)}" cx="${x}" cy="${y + ROW / 2}" r="4.5"/><text x="${left}" y="${y + 13}"><tspan class="small">${esc(e.task)}</tspan> ${esc(words(e))}</text></g>`;
+    // One stop of the keyboard for each run of rows that only one side has.
+    const start = lone && (i === 0 || (t.rows[i - 1].a !== null && t.rows[i - 1].b !== null));
+    return `${band}<g${start ? ' data-diff=""' : ''}><title>${esc(about)}</title><circle class="k-${kindOf(e)}" cx="${x}" cy="${y + ROW / 2}" r="4.5"/><text x="${left}" y="${y + 13}"><tspan class="small">${esc(e.task)}</tspan> ${esc(words(e))}</text></g>`;
   });
   const line = first < 0 ? '' : `<line class="first" x1="0" x2="100%" y1="${HEAD + first * ROW}" y2="${HEAD + first * ROW}"/>`;
   return `<div class="scroll"><svg width="${width}" height="${height}" role="img" aria-label="timeline of ${esc(name)}"><text class="head" x="${left}" y="15">${esc(name)}</text>${rails.join('')}${rows.join('')}${line}</svg></div>`;
