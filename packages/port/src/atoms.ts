@@ -46,17 +46,20 @@ export function keyOf(atom: Atom): string {
 /** A step in words, for a report. */
 export function atomText(atom: Atom): string {
   const words = atom.words.join(' ');
+  const of = words === '' ? '' : ` (${words})`;
   switch (atom.kind) {
     case 'call':
-      return `${atom.name}(${atom.words.join(', ')})`;
+      return `call of ${atom.name}(${atom.words.join(', ')})`;
     case 'set':
-      return `${atom.name} = ${words}`.trimEnd();
-    case 'field':
-      return `field ${atom.name}`;
+      return `assignment to ${atom.name}${of}`;
     case 'function':
-      return `${atom.name}(${atom.words.slice(1).join(', ')})`;
+      return `${atom.words[0]} ${atom.name}(${atom.words.slice(1).join(', ')})`;
+    case 'data':
+      return atom.name;
+    case 'ref':
+      return `${atom.name.slice(atom.name.indexOf('.') + 1)} in ${atom.name.slice(0, atom.name.indexOf('.'))}`;
     default:
-      return `${atom.kind} ${atom.name} ${words}`.replace(/\s+/g, ' ').trim();
+      return `${atom.kind} ${atom.name}`.trimEnd() + of;
   }
 }
 

@@ -19,7 +19,8 @@ function withoutComments(text: string): string {
   let rest = text;
   const close = rest.indexOf('*/');
   const open = rest.indexOf('/*');
-  if (close >= 0 && (open < 0 || close < open)) rest = blank(rest.slice(0, close + 2)) + rest.slice(close + 2);
+  if (close >= 0 && (open < 0 || close < open))
+    rest = blank(rest.slice(0, close + 2)) + rest.slice(close + 2);
   // A hunk inside one comment shows neither its start nor its end.
   if (close < 0 && open < 0) rest = rest.replace(/^(?:[ \t]*\*(?:[ \t].*)?(?:\n|$))+/, blank);
   return rest.replace(/"(?:\\.|[^"\\\n])*"|'(?:\\.|[^'\\\n])+'|\/\*[\s\S]*?(?:\*\/|$)|\/\/.*/g, (part) =>
@@ -29,7 +30,10 @@ function withoutComments(text: string): string {
 
 /** The characters of strings, so that brackets can be counted. */
 function withoutStrings(text: string): string {
-  return text.replace(/"(?:\\.|[^"\\\n])*"|'(?:\\.|[^'\\\n])+'/g, (part) => `"${'_'.repeat(part.length - 2)}"`);
+  return text.replace(
+    /"(?:\\.|[^"\\\n])*"|'(?:\\.|[^'\\\n])+'/g,
+    (part) => `"${'_'.repeat(part.length - 2)}"`,
+  );
 }
 
 /** Where the parenthesis that opens at `open` closes; -1 when it does not. */
@@ -48,7 +52,7 @@ function plainC(text: string): string {
     .replace(ANNOTATIONS, (word) => ' '.repeat(word.length))
     .replace(/^[ \t]*#[ \t]*(?:if|ifdef|ifndef|else|elif|endif|include|undef)\b.*$/gm, '')
     .replace(/\bcase\s+(\w+)\s*\.\.\.\s*(\w+)\s*:/g, 'case $1: case $2:');
-  for (let at = 0; ; ) {
+  for (let at = 0; ;) {
     const found = /(?<=^|[\s{};)])\w*for_each_\w+\s*(?=\()/g;
     found.lastIndex = at;
     const match = found.exec(result);
@@ -65,7 +69,10 @@ function plainC(text: string): string {
 }
 
 /** What must stand before and behind a piece so that its brackets match. Blanks what began before it. */
-function balanced(text: string, isWhole: boolean): { before: string; text: string; after: string; cut: number[] } {
+function balanced(
+  text: string,
+  isWhole: boolean,
+): { before: string; text: string; after: string; cut: number[] } {
   let body = text;
   const cut: number[] = [];
   for (;;) {
@@ -170,7 +177,10 @@ function children(node: Node): Node[] {
 function declared(node: Node | null): string {
   let at = node;
   while (at !== null && !/identifier$/.test(at.type)) {
-    at = at.childForFieldName('declarator') ?? children(at).find((child) => /declarator$|identifier$/.test(child.type)) ?? null;
+    at =
+      at.childForFieldName('declarator') ??
+      children(at).find((child) => /declarator$|identifier$/.test(child.type)) ??
+      null;
   }
   return at?.text ?? '';
 }
@@ -214,7 +224,13 @@ class CWalker {
       const words = new Words();
       const type = node.childForFieldName('type');
       for (let row = node.startPosition.row; row <= declarator.endPosition.row; row++) words.at(row);
-      const result = pointer ? 'value' : type?.text === 'void' ? 'void' : type?.text === 'bool' ? 'bool' : 'value';
+      const result = pointer
+        ? 'value'
+        : type?.text === 'void'
+          ? 'void'
+          : type?.text === 'bool'
+            ? 'bool'
+            : 'value';
       const parameters = children(declarator.childForFieldName('parameters') ?? declarator)
         .map((parameter) => declared(parameter.childForFieldName('declarator')))
         .filter((parameter) => parameter !== '');
@@ -265,7 +281,10 @@ class CWalker {
       case 'do_statement': {
         const condition = node.childForFieldName('condition');
         const inner = condition?.namedChild(0) ?? null;
-        if (inner?.type === 'call_expression' && isLoopMacro(inner.childForFieldName('function')?.text ?? '')) {
+        if (
+          inner?.type === 'call_expression' &&
+          isLoopMacro(inner.childForFieldName('function')?.text ?? '')
+        ) {
           const args = children(inner.childForFieldName('arguments') ?? inner);
           const words = this.#at(node);
           // pos, [n,] head, member
@@ -475,7 +494,8 @@ class CWalker {
 
   #call(node: Node, words: Words): void {
     let callee = node.childForFieldName('function');
-    while (callee !== null && /^(?:parenthesized|pointer)_expression$/.test(callee.type)) callee = callee.namedChild(0);
+    while (callee !== null && /^(?:parenthesized|pointer)_expression$/.test(callee.type))
+      callee = callee.namedChild(0);
     const isMember = callee?.type === 'field_expression';
     const name = (isMember ? callee?.childForFieldName('field')?.text : callee?.text) ?? '';
     const args = children(node.childForFieldName('arguments') ?? node);

@@ -158,8 +158,12 @@ export class Carrier {
     for (const statement of source.file.statements) {
       const declares =
         (ts.isVariableStatement(statement) &&
-          statement.declarationList.declarations.some((d) => ts.isIdentifier(d.name) && d.name.text === name)) ||
-        ((ts.isFunctionDeclaration(statement) || ts.isTypeAliasDeclaration(statement) || ts.isInterfaceDeclaration(statement)) &&
+          statement.declarationList.declarations.some(
+            (d) => ts.isIdentifier(d.name) && d.name.text === name,
+          )) ||
+        ((ts.isFunctionDeclaration(statement) ||
+          ts.isTypeAliasDeclaration(statement) ||
+          ts.isInterfaceDeclaration(statement)) &&
           statement.name?.text === name);
       if (!declares || statement === user) continue;
       const pkg = this.#packageOf(source.path);
@@ -228,6 +232,9 @@ function textOf(node: ts.Node): string {
   const text = node.getSourceFile().text;
   const comments = ts.getLeadingCommentRanges(text, node.pos) ?? [];
   const last = comments.at(-1);
-  const from = last !== undefined && !/\n[ \t]*\n/.test(text.slice(last.end, node.getStart())) ? last.pos : node.getStart();
+  const from =
+    last !== undefined && !/\n[ \t]*\n/.test(text.slice(last.end, node.getStart()))
+      ? last.pos
+      : node.getStart();
   return text.slice(from, node.end);
 }

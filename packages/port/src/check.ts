@@ -250,7 +250,13 @@ function compareFunction(
     const ends = pairs[p].filter((at) => at >= 0);
     // A hunk without a step of the function stands somewhere between the ones beside it.
     const previousEnd = Math.max(-1, ...pairs.slice(0, p).flat());
-    const nextStart = Math.min(ours.atoms.length, ...pairs.slice(p + 1).flat().filter((at) => at >= 0));
+    const nextStart = Math.min(
+      ours.atoms.length,
+      ...pairs
+        .slice(p + 1)
+        .flat()
+        .filter((at) => at >= 0),
+    );
     const from = ends.length > 0 ? Math.min(...ends) : previousEnd + 1;
     const to = ends.length > 0 ? Math.max(...ends) : nextStart - 1;
     const open = left.get(piece.hunk) ?? new Set<number>();
@@ -270,7 +276,11 @@ function compareFunction(
       for (const line of lines) {
         if (there === undefined || atom.kind === 'end') marks.set(line, 'covered');
         else
-          marks.set(line, 'missing', `${atomText(atom)} is still there, at ${where(ours.atoms[there].lines[0])}`);
+          marks.set(
+            line,
+            'missing',
+            `${atomText(atom)} is still there, at ${where(ours.atoms[there].lines[0])}`,
+          );
       }
     }
   }
@@ -279,7 +289,10 @@ function compareFunction(
   if (previous !== null) {
     const change = new Map<string, number>(countKeys(previous.atoms));
     const add = (key: string, n: number): void => void change.set(key, (change.get(key) ?? 0) + n);
-    for (const [side, sign] of [[added, 1], [removed, -1]] as const)
+    for (const [side, sign] of [
+      [added, 1],
+      [removed, -1],
+    ] as const)
       for (const piece of side)
         for (const atom of piece.atoms) if (changedLines(piece, atom).length > 0) add(keyOf(atom), sign);
     for (const atom of ours.atoms) add(keyOf(atom), -1);
@@ -291,14 +304,16 @@ function compareFunction(
         if ((change.get(keyOf(atom)) ?? 0) <= 0) return;
         add(keyOf(atom), -1);
         const line = piece.lines[(atom.lines[0] ?? 0) - 1];
-        if (line !== undefined) marks.set(line, 'missing', `${atomText(atom)} is gone from ${name}(), and the patch keeps it`);
+        if (line !== undefined)
+          marks.set(line, 'missing', `${atomText(atom)} is gone from ${name}(), and the patch keeps it`);
       });
     });
   }
 
   // What the port has gained over the version before without the patch saying so
   const gained = countKeys(ours.atoms);
-  for (const [key, count] of countKeys(previous?.atoms ?? [])) gained.set(key, (gained.get(key) ?? 0) - count);
+  for (const [key, count] of countKeys(previous?.atoms ?? []))
+    gained.set(key, (gained.get(key) ?? 0) - count);
   for (const atom of matchedAdded) gained.set(keyOf(atom), (gained.get(keyOf(atom)) ?? 0) - 1);
   const extra: FunctionResult['extra'] = [];
   ours.atoms.forEach((atom, at) => {
@@ -362,7 +377,8 @@ class PatchChecker {
     const module = this.#modules.patches.get(patch.number);
     const head = { number: patch.number, subject: patch.subject, module: module?.path ?? null };
     if (patch.diff.length === 0) return { ...head, skipped: 'the input has no diff of it', hunks: [] };
-    if (module !== undefined && isInBase(module)) return { ...head, skipped: 'the base has it already', hunks: [] };
+    if (module !== undefined && isInBase(module))
+      return { ...head, skipped: 'the base has it already', hunks: [] };
     const hunks = patch.diff.flatMap((diff) => this.#file(patch, diff, module));
     const none = hunks.length === 0 ? 'it changes no file that is mirrored' : null;
     return { ...head, skipped: none, hunks };
@@ -414,11 +430,13 @@ class PatchChecker {
     module: SourceText | undefined,
     marks: Marks,
   ): void {
-    const why = module === undefined ? 'the patch has no module' : `${name}() is not in ${path.basename(module.path)}`;
+    const why =
+      module === undefined ? 'the patch has no module' : `${name}() is not in ${path.basename(module.path)}`;
     const gone = added.every((piece) => piece.atoms.length === 0);
     for (const piece of [...added, ...removed]) {
       for (const atom of piece.atoms)
-        for (const line of changedLines(piece, atom)) marks.set(line, gone ? 'covered' : 'missing', gone ? null : why);
+        for (const line of changedLines(piece, atom))
+          marks.set(line, gone ? 'covered' : 'missing', gone ? null : why);
     }
   }
 }
@@ -438,9 +456,21 @@ function checkedHunk(
   const lines: CheckedLine[] = hunk.lines.flatMap((line) =>
     line.kind === ' ' && marks.get(line).status !== 'missing'
       ? []
-      : [{ kind: line.kind, text: line.text, line: line.newLine, function: line.function, ...marks.get(line) }],
+      : [
+          {
+            kind: line.kind,
+            text: line.text,
+            line: line.newLine,
+            function: line.function,
+            ...marks.get(line),
+          },
+        ],
   );
-  const functions = [...new Set(lines.flatMap((line) => (line.function === null || line.text.trim() === '' ? [] : [line.function])))];
+  const functions = [
+    ...new Set(
+      lines.flatMap((line) => (line.function === null || line.text.trim() === '' ? [] : [line.function])),
+    ),
+  ];
   return {
     file,
     header: hunk.header,
@@ -459,13 +489,21 @@ function checkedHunk(
  * @param series as mailed; a patch without a diff is skipped and says so
  * @throws InputError when the revision has no modules, or the series has no diff at all
  */
-export async function checkPort(name: string, series: Series, options: CheckOptions = {}): Promise<PortCheck> {
+export async function checkPort(
+  name: string,
+  series: Series,
+  options: CheckOptions = {},
+): Promise<PortCheck> {
   const root = options.root ?? ROOT;
   const cache = options.cache ?? new SourceCache();
   const home = revisionDir(root, name);
   const modules = readModules(cache, options.modules ?? home, home);
   if (series.patches.every((patch) => patch.diff.length === 0))
-    throw new InputError('no patch in it has a diff', series.fileName, 'give the mails themselves, as an mbox');
+    throw new InputError(
+      'no patch in it has a diff',
+      series.fileName,
+      'give the mails themselves, as an mbox',
+    );
   const checker = new PatchChecker(options.reader ?? (await CReader.create()), cache, root, modules);
   const patches = series.patches.map((patch) => checker.check(patch));
   const hunks = patches.flatMap((patch) => patch.hunks);

@@ -10,7 +10,13 @@ import ts from 'typescript';
 export const ROOT = path.join(import.meta.dirname, '..', '..', '..');
 
 /** The packages that mirror C files, in link order. */
-const MIRRORED: readonly string[] = ['vfio', 'vfio-pci-core', 'vfio-pci-intrs', 'vfio-pci-config', 'vfio-pci'];
+const MIRRORED: readonly string[] = [
+  'vfio',
+  'vfio-pci-core',
+  'vfio-pci-intrs',
+  'vfio-pci-config',
+  'vfio-pci',
+];
 
 export type Exported = ts.FunctionDeclaration | ts.VariableDeclaration;
 
@@ -40,7 +46,11 @@ export class SourceText {
         );
         if (found !== undefined) return found;
       }
-      if (ts.isExportDeclaration(statement) && statement.exportClause && ts.isNamedExports(statement.exportClause)) {
+      if (
+        ts.isExportDeclaration(statement) &&
+        statement.exportClause &&
+        ts.isNamedExports(statement.exportClause)
+      ) {
         const element = statement.exportClause.elements.find((e) => e.name.text === name);
         if (element === undefined) continue;
         const own = (element.propertyName ?? element.name).text;
@@ -58,8 +68,14 @@ export class SourceText {
       if (ts.isFunctionDeclaration(statement) && statement.name && isExported(statement))
         names.push(statement.name.text);
       if (ts.isVariableStatement(statement) && isExported(statement))
-        for (const d of statement.declarationList.declarations) if (ts.isIdentifier(d.name)) names.push(d.name.text);
-      if (ts.isExportDeclaration(statement) && !statement.isTypeOnly && statement.exportClause && ts.isNamedExports(statement.exportClause))
+        for (const d of statement.declarationList.declarations)
+          if (ts.isIdentifier(d.name)) names.push(d.name.text);
+      if (
+        ts.isExportDeclaration(statement) &&
+        !statement.isTypeOnly &&
+        statement.exportClause &&
+        ts.isNamedExports(statement.exportClause)
+      )
         for (const element of statement.exportClause.elements) names.push(element.name.text);
     }
     return [...new Set(names)];
@@ -153,7 +169,8 @@ export function readModules(cache: SourceCache, dir: string, home: string | null
       throw new InputError(`two modules for patch ${number}`, dir, 'one a patch: remove the other');
     patches.set(Number(number), cache.read(path.join(dir, name), home));
   }
-  if (patches.size === 0) throw new InputError('no module of a patch', dir, 'they are called <number>-<name>.ts');
+  if (patches.size === 0)
+    throw new InputError('no module of a patch', dir, 'they are called <number>-<name>.ts');
   return { dir, patches };
 }
 

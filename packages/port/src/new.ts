@@ -204,7 +204,12 @@ class Maker {
     });
     const rest = old === null ? [] : this.#rest(old);
     for (const { file, hunks } of declarations)
-      tasks.push({ file, function: null, from: rest.length > 0 ? `${this.#from.name} ${old}/${this.#from.patches.length}` : 'new', hunks });
+      tasks.push({
+        file,
+        function: null,
+        from: rest.length > 0 ? `${this.#from.name} ${old}/${this.#from.patches.length}` : 'new',
+        hunks,
+      });
     carrier.imports.add('../types.ts', 'PatchInfo', true);
     const total = this.#series.patches.length;
     const lines = [
@@ -270,28 +275,56 @@ class Maker {
       `  date: ${quoted(series.date ?? '')},`,
       `  messageId: ${quoted(series.messageId ?? '')},`,
       `  base: ${quoted(this.#base ?? this.#from.base)},`,
-      '  summary:',
-      `    ${quoted(this.#from.title === series.title ? this.#from.summary : series.title)},`,
-      ...(changes.length === 0
-        ? ['  changelog: [],']
-        : ['  changelog: [', ...changes.map((item) => `    ${quoted(item)},`), '  ],']),
-      ...property('  ', 'patches', patches.map((p) => `p${p.number}`)),
+      ...summary(this.#from.title === series.title ? this.#from.summary : series.title),
+      ...property('  ', 'changelog', changes.map(quoted)),
+      ...property(
+        '  ',
+        'patches',
+        patches.map((p) => `p${p.number}`),
+      ),
       '};',
     ];
     return `${lines.join('\n')}\n`;
   }
 }
 
+/** A long string in pieces. */
+function summary(text: string): string[] {
+  const one = `  summary: ${quoted(text)},`;
+  if (one.length <= 110) return [one];
+  const lines: string[] = [];
+  let line = '';
+  for (const word of text.split(/(?<= )/)) {
+    if (line !== '' && line.length + word.length > 100) {
+      lines.push(line);
+      line = '';
+    }
+    line += word;
+  }
+  lines.push(line);
+  return ['  summary:', ...lines.map((part, i) => `    ${quoted(part)}${i + 1 < lines.length ? ' +' : ','}`)];
+}
+
 /** `export const patch`. */
 function info(patch: Patch, byFile: ReadonlyMap<string, readonly string[]>): string[] {
-  const functions = [...byFile].flatMap(([file, names]) => property('    ', `'${file}'`, names.map((n) => `'${n}'`)));
+  const functions = [...byFile].flatMap(([file, names]) =>
+    property(
+      '    ',
+      `'${file}'`,
+      names.map((n) => `'${n}'`),
+    ),
+  );
   return [
     'export const patch: PatchInfo = {',
     `  number: ${patch.number},`,
     `  subject: ${quoted(patch.subject)},`,
     `  messageId: ${quoted(patch.messageId ?? '')},`,
     `  date: ${quoted(patch.date ?? '')},`,
-    ...property('  ', 'files', patch.files.map((file) => `'${file.path}'`)),
+    ...property(
+      '  ',
+      'files',
+      patch.files.map((file) => `'${file.path}'`),
+    ),
     ...(functions.length === 0 ? ['  functions: {},'] : ['  functions: {', ...functions, '  },']),
     '};',
   ];
@@ -303,7 +336,11 @@ function hunksOf(patch: Patch, file: string, name: string | null): { header: str
   return hunks.flatMap((hunk) => {
     const lines = hunk.lines
       .filter((line) => line.kind !== ' ' && line.text.trim() !== '')
-      .filter((line) => line.function === name && !(name === null && /^\s*(?:\/\*|\*|#\s*(?:if|endif|else))/.test(line.text)))
+      .filter(
+        (line) =>
+          line.function === name &&
+          !(name === null && /^\s*(?:\/\*|\*|#\s*(?:if|endif|else))/.test(line.text)),
+      )
       .map((line) => `${line.kind}${line.text}`);
     return lines.length > 0 ? [{ header: hunk.header, lines }] : [];
   });
@@ -313,7 +350,12 @@ function hunksOf(patch: Patch, file: string, name: string | null): { header: str
 export function checklist(revision: Pick<NewRevision, 'name' | 'patches'>): string {
   const lines = [`# ${revision.name}: what to port`];
   for (const patch of revision.patches) {
-    lines.push('', `## ${patch.number}/${revision.patches.length} ${patch.subject}`, '', `Module: ${patch.module}`);
+    lines.push(
+      '',
+      `## ${patch.number}/${revision.patches.length} ${patch.subject}`,
+      '',
+      `Module: ${patch.module}`,
+    );
     if (patch.tasks.length === 0) lines.push('', 'Nothing of it is mirrored.');
     for (const task of patch.tasks) {
       const what = task.function === null ? 'declarations' : `${task.function}()`;
@@ -338,7 +380,8 @@ function registered(root: string, name: string): Map<string, string> {
     files.set(full, after);
   };
   edit('revision.ts', (text) => {
-    if (!/^export const SERIES: [^=]* = \[[^\]]*\];/m.test(text)) throw new Error('revision.ts has no table of revisions');
+    if (!/^export const SERIES: [^=]* = \[[^\]]*\];/m.test(text))
+      throw new Error('revision.ts has no table of revisions');
     const imports = [...text.matchAll(/^import \{ (v\d+) \} from '\.\/\1\/index\.ts';\n/gm)];
     const last = imports.at(-1);
     const at = last === undefined ? 0 : last.index + last[0].length;
@@ -358,11 +401,16 @@ function requireWhole(series: Series): void {
   const mend = 'give an mbox with every patch (git format-patch, b4 am)';
   if (series.patches.length === 0) throw new InputError('no patch in it', series.fileName, mend);
   for (const patch of series.patches) {
-    if (patch.diff.length === 0) throw new InputError(`no diff of patch ${patch.number}`, series.fileName, mend);
+    if (patch.diff.length === 0)
+      throw new InputError(`no diff of patch ${patch.number}`, series.fileName, mend);
     for (const diff of patch.diff)
       for (const hunk of diff.hunks)
         if (!hunk.complete)
-          throw new InputError(`patch ${patch.number} is cut in ${diff.path} ${hunk.header}`, series.fileName, mend);
+          throw new InputError(
+            `patch ${patch.number} is cut in ${diff.path} ${hunk.header}`,
+            series.fileName,
+            mend,
+          );
   }
 }
 
@@ -391,13 +439,22 @@ function replace(file: string, text: string): void {
  */
 export function portNew(name: string, from: string, series: Series, options: NewOptions = {}): NewRevision {
   const root = options.root ?? ROOT;
-  if (!/^v\d+$/.test(name)) throw new InputError('no name of a revision', `'${name}'`, 'it is v and a number: v8');
+  if (!/^v\d+$/.test(name))
+    throw new InputError('no name of a revision', `'${name}'`, 'it is v and a number: v8');
   const old = SERIES.find((s) => s.name === from);
   if (old === undefined)
-    throw new InputError('no such revision', `'${from}'`, `there are: ${SERIES.map((s) => s.name).join(', ')}`);
+    throw new InputError(
+      'no such revision',
+      `'${from}'`,
+      `there are: ${SERIES.map((s) => s.name).join(', ')}`,
+    );
   const dir = revisionDir(root, name);
   if (existsSync(dir) || SERIES.some((s) => s.name === name))
-    throw new InputError('there is such a revision already', name, `take another name, or remove ${path.relative(root, dir)} first`);
+    throw new InputError(
+      'there is such a revision already',
+      name,
+      `take another name, or remove ${path.relative(root, dir)} first`,
+    );
   requireWhole(series);
   const { files, patches } = new Maker(name, old, series, root, options.base).make();
   const result = { name, from, dir, patches };

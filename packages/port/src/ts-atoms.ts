@@ -27,7 +27,8 @@ function bare(node: ts.Node): ts.Node {
     )
       at = at.expression;
     // A value for what cannot be absent in C.
-    else if (ts.isBinaryExpression(at) && at.operatorToken.kind === ts.SyntaxKind.QuestionQuestionToken) at = at.left;
+    else if (ts.isBinaryExpression(at) && at.operatorToken.kind === ts.SyntaxKind.QuestionQuestionToken)
+      at = at.left;
     else return at;
   }
 }
@@ -212,7 +213,11 @@ class TsWalker {
       const words = this.#at(node);
       const iterable = bare(node.expression);
       let name = '';
-      if (ts.isCallExpression(iterable) && ts.isIdentifier(iterable.expression) && isLoopMacro(iterable.expression.text)) {
+      if (
+        ts.isCallExpression(iterable) &&
+        ts.isIdentifier(iterable.expression) &&
+        isLoopMacro(iterable.expression.text)
+      ) {
         name = iterable.expression.text;
         const head = iterable.arguments.at(-1);
         if (head !== undefined) this.#expression(head, words);
@@ -381,7 +386,10 @@ class TsWalker {
 
   #binary(node: ts.BinaryExpression, words: Words): void {
     const operator = operatorWord(node.operatorToken.getText(this.#file));
-    if (node.operatorToken.kind >= ts.SyntaxKind.FirstAssignment && node.operatorToken.kind <= ts.SyntaxKind.LastAssignment) {
+    if (
+      node.operatorToken.kind >= ts.SyntaxKind.FirstAssignment &&
+      node.operatorToken.kind <= ts.SyntaxKind.LastAssignment
+    ) {
       const own = this.#at(node);
       const name = this.#target(node.left, own);
       this.#expression(node.right, own);
@@ -397,7 +405,10 @@ class TsWalker {
       return;
     }
     this.#expression(node.left, words);
-    if ((operator === '==' || operator === '!=') && /^(?:0n?|null|undefined)$/.test(right.getText(this.#file))) {
+    if (
+      (operator === '==' || operator === '!=') &&
+      /^(?:0n?|null|undefined)$/.test(right.getText(this.#file))
+    ) {
       if (operator === '==') words.add('!');
       return;
     }

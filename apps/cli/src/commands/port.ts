@@ -22,7 +22,10 @@ const ACTIONS = ['new', 'check'];
 /** Registers the command. */
 export function register(cli: CAC, io: Io): void {
   cli
-    .command('port <action> <revision>', 'Port a new revision of a series: make its modules (new), check them (check)')
+    .command(
+      'port <action> <revision>',
+      'Port a new revision of a series: make its modules (new), check them (check)',
+    )
     .option('--series <file>', 'The series as mailed: an mbox or a saved patchwork page')
     .option('--from <revision>', 'new: carry the functions over from this revision')
     .option('--base <kernel>', 'new: the kernel that the series applies to, for the record')
@@ -36,20 +39,28 @@ export function register(cli: CAC, io: Io): void {
         const guess = nearest(action, ACTIONS);
         throw new UsageError(`no action "${action}"`, guess ? `did you mean ${guess}?` : 'take new or check');
       }
-      // A lone value may look like a number to the option parser.
       const file = required(options.series, '--series', 'name the mbox or page of the series');
-      const from = action === 'new' ? required(options.from, '--from', 'name the revision to start from: v7') : '';
+      const from =
+        action === 'new' ? required(options.from, '--from', 'name the revision to start from: v7') : '';
       const { readSeries } = await import('@vfio-lab/review/reader');
-      const input = readInput(file);
-      const series = await readSeries(input, file);
+      const series = await readSeries(readInput(file), file);
       const { checkPort, portNew } = await import('@vfio-lab/port');
       if (action === 'new') {
-        const made = portNew(revision, from, series, options.base === undefined ? {} : { base: options.base });
+        const made = portNew(
+          revision,
+          from,
+          series,
+          options.base === undefined ? {} : { base: options.base },
+        );
         if (options.json === true) writeJson(io, made);
         else io.stdout.write(`${renderNew(made, file, io).join('\n')}\n`);
         return 0;
       }
-      const result = await checkPort(revision, series, options.modules === undefined ? {} : { modules: options.modules });
+      const result = await checkPort(
+        revision,
+        series,
+        options.modules === undefined ? {} : { modules: options.modules },
+      );
       if (options.json === true) writeJson(io, result);
       else io.stdout.write(`${renderCheck(result, io, options.all === true).join('\n')}\n`);
       return result.missing > 0 ? 1 : 0;
@@ -67,7 +78,10 @@ function renderNew(made: NewRevision, file: string, io: Io): string[] {
   const dir = path.relative(process.cwd(), made.dir);
   const lines: string[] = [];
   for (const patch of made.patches) {
-    lines.push(paint.bold(cut(`${patch.number}/${made.patches.length} ${patch.subject}`, room)), `    ${paint.dim(path.join(dir, patch.module))}`);
+    lines.push(
+      paint.bold(cut(`${patch.number}/${made.patches.length} ${patch.subject}`, room)),
+      `    ${paint.dim(path.join(dir, patch.module))}`,
+    );
     if (patch.tasks.length === 0) lines.push('    nothing of it is mirrored');
     for (const task of patch.tasks) {
       const what = task.function === null ? 'declarations' : `${task.function}()`;
@@ -112,23 +126,31 @@ function counts({ covered, missing, extra }: { covered: number; missing: number;
 
 function renderHunk(hunk: CheckedHunk, io: Io, room: number, all: boolean): string[] {
   const paint = colors(io);
-  const what = hunk.functions.length === 0 ? 'declarations' : hunk.functions.map((name) => `${name}()`).join(' ');
+  const what =
+    hunk.functions.length === 0 ? 'declarations' : hunk.functions.map((name) => `${name}()`).join(' ');
   const where = /^@@[^@]*@@/.exec(hunk.header)?.[0] ?? hunk.header;
   const numbers = counts({ ...hunk, extra: hunk.extra.length });
   const lines = [
     `    ${paint.dim(`${hunk.file} ${where}`)}`,
     `      ${what}: ${hunk.missing > 0 ? paint.red(numbers) : numbers}`,
   ];
+  let said: string | null = null;
   for (const line of hunk.lines) {
     if (line.status === 'nothing' || (line.status === 'covered' && !all)) continue;
     const text = `${line.kind}${line.text.replaceAll('\t', '    ')}`;
     const label = { covered: '  covered', missing: '  missing', unread: '  unread ' }[line.status];
-    lines.push(`      ${line.status === 'missing' ? paint.red(label) : paint.dim(label)} ${cut(text, room - 17)}`);
-    if (line.why !== null) lines.push(`          ${cut(line.why, room - 10)}`);
+    lines.push(
+      `      ${line.status === 'missing' ? paint.red(label) : paint.dim(label)} ${cut(text, room - 17)}`,
+    );
+    // Of a statement on several lines once
+    if (line.why !== null && line.why !== said) lines.push(`          ${cut(line.why, room - 10)}`);
+    said = line.why;
     if (line.status === 'unread') lines.push('          its statement starts before the hunk: look yourself');
   }
   for (const extra of hunk.extra) {
-    lines.push(`        ${paint.yellow('extra')}   ${cut(`${extra.text} in ${extra.function}(), ${extra.at}`, room - 16)}`);
+    lines.push(
+      `        ${paint.yellow('extra')}   ${cut(`${extra.text} in ${extra.function}(), ${extra.at}`, room - 16)}`,
+    );
   }
   return lines;
 }
