@@ -2,7 +2,7 @@
 import { pci } from '@vfio-lab/pci';
 import { BASE_FILES, functionsOf, type Revision } from '@vfio-lab/series';
 import { join, machine, RunToBlock, spawn, type Task } from '@vfio-lab/sim';
-import { bootTestbed } from '@vfio-lab/testbed';
+import { bootTestbed, type MachineDescription } from '@vfio-lab/testbed';
 import { type CostModel, loadCosts } from './costs.ts';
 import { Engine } from './engine/engine.ts';
 import { HAND_OVER } from './engine/gate.ts';
@@ -39,7 +39,7 @@ export async function runWorkload(opts: RunOptions): Promise<RunResult> {
   const arrival = opts.arrival ?? workload.arrival;
   const requests = opts.requests ?? workload.requests(tasks);
   const testbed = await bootTestbed({
-    topology: workload.topology,
+    ...machineOf(workload),
     revision: opts.revision,
     instrument: true,
   });
@@ -113,6 +113,10 @@ export async function runWorkload(opts: RunOptions): Promise<RunResult> {
     spans: stat.spans,
     modules: modulesOf(testbed.revision),
   };
+}
+
+function machineOf({ topology }: Workload): { topology: string } | { machine: MachineDescription } {
+  return typeof topology === 'string' ? { topology } : { machine: topology };
 }
 
 /** What devices cost and how long they take to wake up is the machine's, and comes from the cost file here. */

@@ -2,7 +2,7 @@
 import { VFIO_DEVICE_FEATURE_SET } from '@vfio-lab/headers';
 import { ENOTTY } from '@vfio-lab/kernel';
 import { Lab, lowPower, LOW_POWER_ENTER, LOW_POWER_EXIT } from '@vfio-lab/scenarios';
-import type { Testbed, VfioDevice } from '@vfio-lab/testbed';
+import type { MachineDescription, Testbed, VfioDevice } from '@vfio-lab/testbed';
 import type { Costs } from './costs.ts';
 import type { Engine } from './engine/engine.ts';
 import type { Stream } from './random.ts';
@@ -33,7 +33,8 @@ export interface Workload<S = unknown> {
   /** Kebab-case, unique. */
   readonly name: string;
   readonly about: string;
-  readonly topology: string;
+  /** A topology that comes with vfio-lab, or a machine of its own. */
+  readonly topology: string | MachineDescription;
   /** Unless the command line says otherwise. */
   readonly arrival: Arrival;
   /** Requests draw random numbers themselves. */
