@@ -8,7 +8,7 @@
  */
 import { type Chooser, Nondeterminism } from './chooser.ts';
 import { Execution } from './execution.ts';
-import { dependent, type OpCode } from './ops.ts';
+import { dependent, JOIN, kindOf, LOCAL, objOf, opCode, type OpCode } from './ops.ts';
 
 /** A node of a wakeup tree: do this next, then one of the kids, left to right. */
 export interface WakeupNode {
@@ -26,6 +26,22 @@ export interface Frame {
   /** The branch in progress; -1 for none. */
   tid: number;
   op: OpCode;
+}
+
+/** What is left of a search, for a file or another worker. Tasks and objects by their names, which mean the same everywhere. */
+export interface Unit {
+  version: 1;
+  tasks: string[];
+  objects: string[];
+  frames: Frame[];
+}
+
+/** The tables that numbers of tasks and objects belong to. */
+export interface Tables {
+  taskKeys(): readonly string[];
+  objKeys(): readonly string[];
+  taskId(key: string): number;
+  objId(key: string): number;
 }
 
 /** A race of a unit of work that belongs to a frame above its root. */
@@ -95,7 +111,8 @@ export function sleepBelow(sleep: readonly number[], t: number, op: OpCode): num
  */
 export class Dpor implements Chooser {
   readonly frames: Frame[];
-  readonly root: number;
+  /** Frames above it belong to somebody else. */
+  root: number;
   readonly execution = new Execution();
   upward: Upward[] = [];
   executions = 0;
@@ -224,6 +241,30 @@ export class Dpor implements Chooser {
       frames.pop();
     }
     return false;
+  }
+
+  /** What is left to do, after advance(). */
+  unit(tables: Tables): Unit {
+    return { version: 1, tasks: [...tables.taskKeys()], objects: [...tables.objKeys()], frames: structuredClone(this.frames) };
+  }
+
+  /** Take up a unit where it was left, with its numbers turned into those of `tables`. */
+  static resume(unit: Unit, tables: Tables): Dpor {
+    const tasks = unit.tasks.map((key) => tables.taskId(key));
+    const objects = unit.objects.map((key) => tables.objId(key));
+    const op = (code: OpCode): OpCode => opCode(kindOf(code), kindOf(code) === LOCAL || kindOf(code) === JOIN ? 0 : objects[objOf(code)]);
+    const node = (n: WakeupNode): WakeupNode => ({ tid: tasks[n.tid], op: op(n.op), kids: n.kids.map(node) });
+    const frames = unit.frames.map((f) => ({
+      sleep: f.sleep.map((x, i) => (i % 2 === 0 ? tasks[x] : op(x))),
+      wut: f.wut.map(node),
+      tid: f.tid < 0 ? -1 : tasks[f.tid],
+      op: op(f.op),
+    }));
+    const dpor = new Dpor(frames);
+    dpor.root = 0;
+    dpor.#old = frames.length - 1;
+    dpor.#fresh = false;
+    return dpor;
   }
 
   #lost(pos: number, frame: Frame, n: number, tids: readonly number[], ops: readonly OpCode[], enabled: readonly boolean[]): never {

@@ -5,7 +5,7 @@
  */
 import { Interleavings } from './brute.ts';
 import { Nondeterminism } from './chooser.ts';
-import { Dpor } from './dpor.ts';
+import { Dpor, type Unit } from './dpor.ts';
 import type { Execution } from './execution.ts';
 import type { Search } from './exhaust.ts';
 import { type Interesting, Pct, Pos, RandomWalk, Urw } from './samplers.ts';
@@ -29,6 +29,8 @@ export interface ExploreOptions {
   depth?: number;
   /** What SURW spreads evenly. */
   interesting?: Interesting;
+  /** Go on with what an exhaustive search left. */
+  resume?: Unit;
   /** Stop with the first finding. */
   first?: boolean;
   /** Replay every so many-th execution and compare; 0: never. Default 64. */
@@ -74,6 +76,8 @@ export interface Exploration {
   findings: Found[];
   /** PCT's probability, for each execution, of hitting a bug of its depth; 0 for others. */
   pctBound: number;
+  /** What an exhaustive search that was stopped left to do; see ExploreOptions.resume. */
+  left: Unit | null;
   seconds: number;
 }
 
@@ -178,13 +182,15 @@ export async function explore(subject: Subject, opts: ExploreOptions = {}): Prom
   let exhausted = false;
   let bound = -1;
   let pctBound = 0;
+  let left: Unit | null = null;
   try {
     if (strategy === 'exhaustive' && opts.bound === undefined) {
-      const dpor = new Dpor();
+      const dpor = opts.resume === undefined ? new Dpor() : Dpor.resume(opts.resume, subject.tables);
       let more = true;
       while (more && (await once(dpor))) more = dpor.advance();
       if (stopped !== '' && more) more = dpor.advance();
       exhausted = !more;
+      if (more) left = dpor.unit(subject.tables);
       redundant = dpor.redundant;
     } else if (strategy === 'exhaustive') {
       exhausted = true;
@@ -230,6 +236,7 @@ export async function explore(subject: Subject, opts: ExploreOptions = {}): Prom
     outcomes: session.outcomes,
     findings,
     pctBound,
+    left,
     seconds: (clock() - started) / 1000,
   };
 }

@@ -18,6 +18,7 @@ import {
   WAIT,
   WRITE,
 } from './ops.ts';
+import type { Tables } from './dpor.ts';
 import { InputError } from '@vfio-lab/sim';
 import { MAX_TASKS, ModelChecker } from './model-checks.ts';
 import type { Observation } from './subject.ts';
@@ -595,6 +596,14 @@ export class ModelSubject {
     }
     return { outcome, findings: run.findings.map((f) => ({ kind: f.kind, text: f.text, task: f.task, fns: [], held: [] })) };
   }
+
+  /** A model numbers its tasks and objects in the order of its file, which is the same everywhere. */
+  readonly tables: Tables = {
+    taskKeys: () => Array.from({ length: MAX_TASKS }, (_, i) => String(i)),
+    objKeys: () => (this.last?.names ?? []).map((_, i) => String(i)),
+    taskId: Number,
+    objId: Number,
+  };
 
   /** What a task is called. */
   taskName(tid: number): string {

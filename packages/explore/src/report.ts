@@ -27,14 +27,15 @@ export interface Story {
   rows: readonly Row[];
 }
 
-/** Rows from a timeline: what happened, with the locks that are held. The last `limit` of them. */
+/** Rows from a timeline: what happened, with the locks that are held. The last `limit` of them, up to the finding. */
 export function rowsOf(events: readonly TraceEvent[], limit = 120): Row[] {
   const held = new Map<string, string[]>();
   const rows: Row[] = [];
   for (const e of events) {
+    if (e.kind === 'phase') continue;
     const own = held.get(e.task) ?? [];
     held.set(e.task, own);
-    const lock = /^(?:down|mutex|spin)_\w+ (.*)$/.exec(e.text);
+    const lock = /^(?:down|up|mutex|spin)_\w+ (.*)$/.exec(e.text);
     if (e.kind === 'lock' && lock !== null) {
       if (/^(?:down_|mutex_lock|spin_lock)/.test(e.text)) own.push(lock[1]);
       else if (own.includes(lock[1])) own.splice(own.lastIndexOf(lock[1]), 1);
@@ -43,10 +44,11 @@ export function rowsOf(events: readonly TraceEvent[], limit = 120): Row[] {
     if (e.kind === 'lock' && e.text.startsWith('spin_')) continue;
     if (e.kind === 'lock' && /^(?:up_|mutex_unlock)/.test(e.text)) continue;
     const locks = [...held].filter(([, l]) => l.length > 0).map(([t, l]) => `${t}: ${l.join(', ')}`);
-    const state = e.kind === 'power' || e.kind === 'pm' || e.kind === 'state' ? e.text : '';
+    const state = / -> |_ON|_OFF|suspend|resum|active/.test(e.text) && e.kind !== 'finding' ? e.text : '';
     rows.push({ task: e.task, text: e.text, where: e.fn, locks: locks.join('; '), state, kind: e.kind });
   }
-  return rows.slice(-limit);
+  const bad = rows.findIndex((r) => r.kind === 'finding');
+  return rows.slice(0, bad < 0 ? undefined : bad + 1).slice(-limit);
 }
 
 /** The diagram as lines: a column a task, then the locks. */
@@ -75,10 +77,10 @@ function clip(text: string, n: number): string {
   return text.length <= n ? text : `${text.slice(0, n - 1)}…`;
 }
 
-const LANE = 210;
+const LANE = 216;
 const ROW = 24;
 const HEAD = 40;
-const SIDE = 260;
+const SIDE = 330;
 
 function drawing(story: Story): string {
   const tasks = [...new Set(story.rows.map((r) => r.task))];
@@ -95,10 +97,10 @@ function drawing(story: Story): string {
   for (const [i, r] of story.rows.entries()) {
     const y = HEAD + i * ROW + 8;
     if (before !== null && before.task !== r.task) {
-      out.push(`<path class="switch" d="M${x(before.task)} ${y - ROW} L${x(r.task)} ${y}"/>`);
+      out.push(`<path class="switch" d="M${x(before.task)} ${y - ROW + 5} V${y - 12} H${x(r.task)} V${y - 5}"/>`);
     }
     out.push(`<g class="${r.kind === 'finding' ? 'bad' : 'event'}"><title>${html(`${r.text}${r.where === '' ? '' : ` in ${r.where}()`}`)}</title>`);
-    out.push(`<circle cx="${x(r.task)}" cy="${y}" r="4"/><text x="${x(r.task) + 10}" y="${y + 4}">${html(clip(r.text, 29))}</text></g>`);
+    out.push(`<circle cx="${x(r.task)}" cy="${y}" r="4"/><text x="${x(r.task) + 10}" y="${y + 4}">${html(clip(r.text, 26))}</text></g>`);
     const side = r.state !== '' ? r.state : r.locks !== (before?.locks ?? '') ? r.locks || 'no lock held' : '';
     if (side !== '') out.push(`<text class="side" x="${tasks.length * LANE + 8}" y="${y + 4}"><title>${html(side)}</title>${html(clip(side, 40))}</text>`);
     before = r;

@@ -2,6 +2,7 @@
 import { runScenario, type Scenario, type ScenarioRun } from '@vfio-lab/scenarios';
 import { current, machine, type Policy, type Task } from '@vfio-lab/sim';
 import type { Chooser } from './chooser.ts';
+import type { Tables } from './dpor.ts';
 import { MachineChooser, Names } from './machine-chooser.ts';
 import type { Observation, Subject } from './subject.ts';
 
@@ -48,6 +49,13 @@ export class ScenarioSubject implements Subject {
     policy.chooser?.end();
     return { outcome: run.outcome, findings: run.findings };
   }
+
+  readonly tables: Tables = {
+    taskKeys: () => this.tasks.keys,
+    objKeys: () => this.objs.keys,
+    taskId: (key) => this.tasks.id(key, key),
+    objId: (key) => this.objs.id(key, key.slice(key.indexOf(' ') + 1)),
+  };
 
   taskName(tid: number): string {
     return this.tasks.labels[tid] ?? `task ${tid}`;

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
 import type { Chooser } from './chooser.ts';
+import type { Tables } from './dpor.ts';
 
 /** A finding of a run, as far as all subjects have it. */
 export interface SubjectFinding {
@@ -21,6 +22,7 @@ export interface Observation {
 export interface Subject {
   run(chooser: Chooser): Observation | Promise<Observation>;
   /** Names of the last run, for reports and schedules. */
+  readonly tables: Tables;
   taskName(tid: number): string;
   objName(obj: number): string;
 }

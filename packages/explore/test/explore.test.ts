@@ -2,6 +2,7 @@
 import { scenarioByName } from '@vfio-lab/scenarios';
 import { describe, expect, it } from 'vitest';
 import { explore, type Exploration, replay } from '../src/explore.ts';
+import type { Unit } from '../src/dpor.ts';
 import { type Body, defineModel, type Model, ModelSubject } from '../src/model.ts';
 import { htmlPage, textDiagram } from '../src/report.ts';
 import { Pct, Pos, RandomWalk, type Sampler, Urw } from '../src/samplers.ts';
@@ -170,6 +171,30 @@ describe('bounds and limits', () => {
   it('a limit is no exhaustion, unless it is just reached', async () => {
     expect(await explore(new ModelSubject(twoTaskLock()), { executions: 3 })).toMatchObject({ exhausted: false, stopped: 'executions' });
     expect(await explore(new ModelSubject(twoTaskLock()), { executions: 6 })).toMatchObject({ exhausted: true, classes: 6 });
+  });
+});
+
+describe('a search in parts', () => {
+  it('goes on where it was stopped, and nothing is missed or done twice', async () => {
+    const outcomes = new Set<string>();
+    let executions = 0;
+    let resume: Unit | undefined;
+    for (let parts = 0; parts < 100; parts++) {
+      const r: Exploration = await explore(new ModelSubject(lastzero(5)), { executions: 7, ...(resume !== undefined && { resume }) });
+      executions += r.executions;
+      for (const o of r.outcomes.keys()) outcomes.add(o);
+      if (r.left === null) break;
+      resume = JSON.parse(JSON.stringify(r.left)) as Unit;
+    }
+    expect(executions).toBe(64);
+  });
+
+  it('of a scenario, in another process: names, not numbers', async () => {
+    const scenario = scenarioByName('exit-vs-host-access');
+    const whole = await explore(new ScenarioSubject(scenario, 'v4+exit-order'), { executions: 24, recheck: 0 });
+    const first = await explore(new ScenarioSubject(scenario, 'v4+exit-order'), { executions: 12, recheck: 0 });
+    const second = await explore(new ScenarioSubject(scenario, 'v4+exit-order'), { executions: 12, recheck: 0, resume: first.left as Unit });
+    expect(second.findings.map((f) => f.kind)).toEqual(whole.findings.map((f) => f.kind));
   });
 });
 

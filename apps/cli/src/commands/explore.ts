@@ -3,11 +3,11 @@
 import { mkdirSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
 import { pathToFileURL } from 'node:url';
-import type { Exploration, ExploreOptions, Found, Interesting, Model, Row, ScenarioSubject, Strategy, Subject } from '@vfio-lab/explore';
+import type { Exploration, ExploreOptions, Found, Interesting, Model, Row, ScenarioSubject, Strategy, Subject, Unit } from '@vfio-lab/explore';
 import type { CAC } from 'cac';
 import { UsageError } from '../program.ts';
 import { interruptible } from '../ui/interrupt.ts';
-import { colors, type Io, width, writeJson } from '../ui/io.ts';
+import { colors, type Io, readInput, width, writeJson } from '../ui/io.ts';
 import { progress } from '../ui/progress.ts';
 import { cut } from '../ui/text.ts';
 import { count } from './scenario.ts';
@@ -21,6 +21,8 @@ interface Options {
   executions?: number;
   seed: number;
   depth: number;
+  save?: string;
+  resume?: string;
   first?: boolean;
   replay?: string;
   html?: string;
@@ -39,6 +41,8 @@ export function register(cli: CAC, io: Io): void {
     .option('--executions <n>', 'Stop after so many executions')
     .option('--seed <n>', 'Seed of the random strategies', { default: 1 })
     .option('--depth <n>', 'Depth of the bugs that pct goes for', { default: 3 })
+    .option('--save <file>', 'When the search is stopped, write what is left to a file')
+    .option('--resume <file>', 'Go on with what --save has written')
     .option('--first', 'Stop with the first finding')
     .option('--replay <schedule>', 'One execution under a schedule that was printed before')
     .option('--html <folder>', 'Write a page with a sequence diagram for each finding')
@@ -103,11 +107,20 @@ async function one(what: string, revision: string, options: Options, io: Io): Pr
     },
   };
   if (options.bound !== undefined) opts.bound = count('bound', options.bound);
+  if (options.resume !== undefined) opts.resume = leftOver(options.resume);
   const result = await explore(subject, opts);
   meter.end();
   interrupt.end();
+  if (options.save !== undefined && result.left !== null) writeFileSync(options.save, JSON.stringify(result.left));
   if (options.html !== undefined) await pages(what, revision, result, subject, options.html, io);
   return result;
+}
+
+/** What an earlier search left. */
+function leftOver(file: string): Unit {
+  const unit = JSON.parse(new TextDecoder().decode(readInput(file))) as Partial<Unit>;
+  if (unit.version !== 1 || !Array.isArray(unit.frames)) throw new UsageError(`${file} is not what --save writes`, 'give a file that --save has written');
+  return unit as Unit;
 }
 
 /** SURW looks at what the patches of the revision name: locks and fields whose last part appears in their functions. */
@@ -186,7 +199,7 @@ async function pages(what: string, revision: string, result: Exploration, subjec
         ['schedule', `${f.preemptions} preemptions, ${f.steps} steps`],
       ],
       command: command(what, revision, f.schedule),
-      rows: [...rows, { task: f.task, text: f.kind, where: '', locks: '', state: '', kind: 'finding' }],
+      rows: rows.some((r) => r.kind === 'finding') ? rows : [...rows, { task: f.task, text: f.kind, where: '', locks: '', state: '', kind: 'finding' }],
     });
     const stem = path.join(folder, `${path.basename(what).replace(/\W+/g, '-')}-${revision || 'model'}-${i + 1}`);
     writeFileSync(`${stem}.html`, page);
