@@ -64,14 +64,14 @@ class View {
   patches(): string[] {
     const { a, b, patches } = this.c;
     const lines = ['', this.paint.bold('Patches')];
-    const mark = { same: '=', changed: '!', dropped: '<', new: '>' };
+    const mark = { same: '=', changed: '!', dropped: '<', merged: '<', new: '>' };
     for (const p of patches) {
       const from = p.a === null ? '-' : `${p.a.number}/${a.patches}`;
       const to = p.b === null ? '-' : `${p.b.number}/${b.patches}`;
       const subject = p.b?.subject ?? p.a?.subject ?? '';
       const sure = p.a !== null && p.b !== null ? `, ${Math.round(p.confidence * 100)} % sure` : '';
       const text = `  ${from.padStart(4)} ${mark[p.state]} ${to.padEnd(4)} ${subject}`;
-      lines.push(this.#state(p.state)(cut(text, this.room)), `              ${this.paint.dim(`${p.state}${p.moved ? ', moved' : ''}${sure}`)}`);
+      lines.push(this.#state(p.state)(cut(text, this.room)), `              ${this.paint.dim(`${p.state === 'merged' ? 'in the base by now' : p.state}${p.moved ? ', moved' : ''}${sure}`)}`);
       if (p.a !== null && p.b !== null && p.a.subject !== p.b.subject) lines.push(`              ${this.paint.dim(cut(`was: ${p.a.subject}`, this.room - 14))}`);
       lines.push(...this.#names('only before', p.a !== null && p.b !== null ? p.onlyA : []), ...this.#names('only now', p.a !== null && p.b !== null ? p.onlyB : []));
       lines.push(...this.#change(p));

@@ -72,7 +72,7 @@ function patchPairs(a: LoadedSide, b: LoadedSide, sources: Sources): PatchPair[]
       return {
         a: x,
         b: y,
-        state: x === null ? 'new' : 'dropped',
+        state: x === null ? 'new' : x.inBase ? 'merged' : 'dropped',
         moved: false,
         confidence: 0,
         onlyA: x?.functions ?? [],

@@ -33,6 +33,7 @@ export function loadSide(name: string, series: Series | null, fromGit = false): 
     messageId: patch.messageId,
     files: [...patch.files],
     functions: Object.values(patch.functions).flat(),
+    inBase: patch.inBase === true,
   }));
   const before: (Revision | null)[] = own.map((_, i) => (i < first ? null : revision(known === null ? 'base' : `${known.name}@${i}`)));
   for (const [i, w] of rev.whatifs.entries()) {
@@ -42,6 +43,7 @@ export function loadSide(name: string, series: Series | null, fromGit = false): 
       messageId: '',
       files: Object.keys(w.whatif.functions),
       functions: Object.values(w.whatif.functions).flat(),
+      inBase: false,
     });
     const tags = rev.whatifs.slice(0, i).map((x) => `+${x.whatif.name}`);
     before.push(revision(`${known?.name ?? 'base'}@${rev.prefix}${tags.join('')}`));

@@ -29,12 +29,15 @@ export interface SidePatch {
   messageId: string;
   files: string[];
   functions: string[];
+  /** The base has it already. */
+  inBase: boolean;
 }
 
 export interface PatchPair {
   a: SidePatch | null;
   b: SidePatch | null;
-  state: 'same' | 'changed' | 'dropped' | 'new';
+  /** `merged`: the second has it no more because the base has it. */
+  state: 'same' | 'changed' | 'dropped' | 'merged' | 'new';
   moved: boolean;
   /** How sure it is that the two are one patch, 0 to 1. */
   confidence: number;

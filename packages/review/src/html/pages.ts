@@ -64,7 +64,7 @@ const claimLink = (id: string): string => `<a href="claims.html#${slug(id)}">${e
 const commentLink = (n: number): string => `<a href="comments.html#comment-${n}">#${n}</a>`;
 const day = (date: string | null): string => (date ?? '').slice(0, 10);
 
-const KIND = { same: '', changed: 'warn', dropped: 'bad', new: 'good' } as const;
+const KIND = { same: '', changed: 'warn', dropped: 'bad', merged: '', new: 'good' } as const;
 
 function overview(c: Comparison, site: Site): string {
   const { a, b, scenarios, functions } = c;
@@ -97,7 +97,7 @@ function pairs(c: Comparison): string {
     p.a === null ? '' : `${p.a.number}/${c.a.patches}`,
     p.b === null ? '' : `${p.b.number}/${c.b.patches}`,
     `${esc(p.b?.subject ?? p.a?.subject ?? '')}${p.a !== null && p.b !== null && p.a.subject !== p.b.subject ? `<br><span class="dim">was: ${esc(p.a.subject)}</span>` : ''}${change(p)}`,
-    `${tag(p.state, KIND[p.state])}${p.moved ? ` ${tag('moved')}` : ''}${p.a !== null && p.b !== null ? ` <span class="dim">${Math.round(p.confidence * 100)} % sure</span>` : ''}`,
+    `${tag(p.state === 'merged' ? 'in the base' : p.state, KIND[p.state])}${p.moved ? ` ${tag('moved')}` : ''}${p.a !== null && p.b !== null ? ` <span class="dim">${Math.round(p.confidence * 100)} % sure</span>` : ''}`,
   ]);
   const attributes = c.patches.map((p) => (p.state === 'same' ? '' : 'data-diff'));
   return `<h2>Patches</h2>${listTable([c.a.name, c.b.name, 'patch', 'state'], rows, attributes)}`;
