@@ -2,6 +2,7 @@
 // The command line: what is registered, and what becomes of errors.
 import cac from 'cac';
 import type { CAC } from 'cac';
+import * as claims from './commands/claims.ts';
 import * as contention from './commands/contention.ts';
 import * as explore from './commands/explore.ts';
 import * as port from './commands/port.ts';
@@ -21,7 +22,7 @@ export interface CommandModule {
   register(cli: CAC, io: Io): void;
 }
 
-const COMMANDS: CommandModule[] = [review, check, series, scenarios, scenario, explore, runScript, replay, contention, port];
+const COMMANDS: CommandModule[] = [review, check, claims, series, scenarios, scenario, explore, runScript, replay, contention, port];
 const VERSION = '0.1.0';
 
 /** A command line that makes no sense: one line and a hint, status 2. Commands may throw it. */

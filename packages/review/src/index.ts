@@ -3,3 +3,5 @@ export * from './reader/index.ts';
 export * from './review.ts';
 export * from './compare/index.ts';
 export * from './check.ts';
+export * from './claims/index.ts';
+export * from './matrix/index.ts';

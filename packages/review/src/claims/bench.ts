@@ -22,6 +22,8 @@ export interface BenchOptions {
   options?: string;
   /** Devices to open; the first is the bench's. Default: CARD alone. An empty list: none is opened. */
   open?: readonly string[];
+  /** Keep the stack of C functions. */
+  instrument?: boolean;
 }
 
 export interface BenchRun<T> {
@@ -294,6 +296,7 @@ export async function runBench<T>(
     revision: opts.revision ?? rev,
     topology: opts.topology ?? 'own-power',
     options: opts.options ?? '',
+    instrument: opts.instrument ?? false,
     tracing,
   });
   let value: T | undefined;
