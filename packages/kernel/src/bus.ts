@@ -25,7 +25,6 @@ import {
   sysfs_remove_link,
   sysfs_root,
 } from './sysfs.ts';
-import { sysfs_streq } from './bits.ts';
 
 export const BUS_NOTIFY_ADD_DEVICE = 1;
 export const BUS_NOTIFY_DEL_DEVICE = 2;
@@ -157,7 +156,8 @@ export async function bus_for_each_dev(
  * C: include/linux/device/bus.h bus_find_device_by_name()
  */
 export async function bus_find_device_by_name(bus: bus_type, name: string): Promise<device | null> {
-  const dev = bus.devices.find((d) => sysfs_streq(dev_name(d), name));
+  const wanted = name.replace(/\n$/, '');
+  const dev = bus.devices.find((d) => dev_name(d) === wanted);
   return dev === undefined ? null : get_device(dev);
 }
 

@@ -128,7 +128,7 @@ async function space_access(
   const ns = io ? costs.port : val === null ? costs.mmio_read : costs.mmio_write;
   // Registers may change when read, so every access counts as a write to the function.
   await access(at === null ? core.nowhere : at.fn.obj, true, 'hw', ns);
-  if (at !== null) note_state(at, val === null ? 'memory read' : 'memory write');
+  if (at !== null) note_state(at, `${io ? 'port' : 'memory'} ${val === null ? 'read' : 'write'}`);
   if (val === null) return core.fabric.read(phys, size, io, at);
   core.fabric.write(phys, size, val, io, at);
   return 0;

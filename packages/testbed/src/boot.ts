@@ -55,6 +55,8 @@ export interface BootOptions {
   policy?: Policy;
   /** Keep a timeline, with the C functions. */
   tracing?: boolean;
+  /** Give up after so many scheduling points. */
+  maxSteps?: number;
   /** Keep the stack of C functions also without a timeline, for findings and lock statistics. */
   instrument?: boolean;
 }
@@ -254,6 +256,7 @@ export async function bootTestbed(opts: BootOptions): Promise<Testbed> {
     tracing: opts.tracing ?? false,
     parallel_time: opts.kernel === 'v6.1.192',
     ...(opts.policy !== undefined && { policy: opts.policy }),
+    ...(opts.maxSteps !== undefined && { max_steps: opts.maxSteps }),
   });
   const testbed = new Testbed(machine, description, opts);
   for (const word of (opts.options ?? '').split(/\s+/).filter((w) => w !== ''))

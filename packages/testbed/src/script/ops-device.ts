@@ -169,7 +169,8 @@ export const deviceOps: OpSpec[] = [
       info.argsz = argsz;
       const ret = await s.user.ioctlStruct(s.fd(a.D as string), VFIO_DEVICE_GET_PCI_HOT_RESET_INFO, info);
       const each = sizeof(vfio_pci_dependent_device);
-      const fit = Math.max(0, Math.floor((argsz - size) / each));
+      // Another kind of file may answer the same ioctl with something else.
+      const fit = Math.max(0, Math.floor((Math.min(argsz, bufferOf(info).length) - size) / each));
       const devices = Array.from({ length: Math.min(info.count, fit) }, (_, i) => {
         const d = new vfio_pci_dependent_device(bufferOf(info), size + i * each);
         return { group: d.group_id, bdf: bdf(d) };
