@@ -1,7 +1,39 @@
 // SPDX-License-Identifier: GPL-2.0-only
 import type { Chooser } from './chooser.ts';
 import { Execution } from './execution.ts';
-import type { OpCode } from './ops.ts';
+import { JOIN, kindOf, LOCAL, objOf, type OpCode } from './ops.ts';
+
+/**
+ * Which objects several tasks use, one of them to change it. Stopping a task before it uses another one makes no
+ * difference: it may as well be stopped at its next point.
+ */
+export class SharedObjects {
+  /** How many there are; a search that made it grow has to be repeated. */
+  size = 0;
+  readonly #users = new Map<number, { tid: number; several: boolean; write: boolean; shared: boolean }>();
+
+  /** Learn from an execution. */
+  learn(execution: Execution): void {
+    for (let i = 0; i < execution.length; i++) {
+      const op = execution.op[i];
+      const kind = kindOf(op);
+      if (kind === LOCAL || kind === JOIN) continue;
+      let user = this.#users.get(objOf(op));
+      if (user === undefined) this.#users.set(objOf(op), (user = { tid: execution.tid[i], several: false, write: false, shared: false }));
+      if (user.tid !== execution.tid[i]) user.several = true;
+      if ((kind & 1) === 1) user.write = true;
+      if (user.several && user.write && !user.shared) {
+        user.shared = true;
+        this.size++;
+      }
+    }
+  }
+
+  has(op: OpCode): boolean {
+    const kind = kindOf(op);
+    return kind !== LOCAL && kind !== JOIN && this.#users.get(objOf(op))?.shared === true;
+  }
+}
 
 /**
  * All interleavings, depth first, optionally with at most `bound` preemptions (a switch away from a task that could go
@@ -21,10 +53,10 @@ export class Interleavings implements Chooser {
   #pos = 0;
   #last = -1;
   #spent = 0;
-  /** Where switching matters; null: everywhere. */
-  readonly #shared: ReadonlySet<number> | null;
+  /** Objects before whose use a preemption matters; null: all. */
+  readonly #shared: SharedObjects | null;
 
-  constructor(bound = Infinity, shared: ReadonlySet<number> | null = null) {
+  constructor(bound = Infinity, shared: SharedObjects | null = null) {
     this.bound = bound;
     this.#shared = shared;
   }
@@ -44,7 +76,7 @@ export class Interleavings implements Chooser {
       const order: number[] = [];
       if (last >= 0) order.push(tids[last]);
       const free = last < 0;
-      const pointless = !free && this.#shared !== null && !this.#shared.has(ops[last] >> 4);
+      const pointless = !free && this.#shared !== null && !this.#shared.has(ops[last]);
       for (let i = 0; i < n; i++) {
         if (!enabled[i] || i === last || pointless) continue;
         if (free || this.#spent < this.bound) order.push(tids[i]);

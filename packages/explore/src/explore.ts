@@ -3,7 +3,7 @@
  * A search from the user's side: executions under a strategy until it is exhausted, the time is up or somebody presses
  * Ctrl-C; what was seen; and for each finding the shortest schedule found that leads to it.
  */
-import { Interleavings } from './brute.ts';
+import { Interleavings, SharedObjects } from './brute.ts';
 import { Nondeterminism } from './chooser.ts';
 import { Dpor, type Unit } from './dpor.ts';
 import type { Execution } from './execution.ts';
@@ -65,7 +65,7 @@ export interface Exploration {
   exhausted: boolean;
   /** Why not: 'time', 'executions', 'interrupted', 'first finding', 'bound', 'sampling', or ''. */
   stopped: string;
-  /** Preemption bound reached, -1 without a bound. */
+  /** All schedules with at most so many preemptions have been searched; -1: no such claim. */
   bound: number;
   executions: number;
   classes: number;
@@ -181,6 +181,7 @@ export async function explore(subject: Subject, opts: ExploreOptions = {}): Prom
 
   let exhausted = false;
   let bound = -1;
+  let reached = -1;
   let pctBound = 0;
   let left: Unit | null = null;
   try {
@@ -193,19 +194,25 @@ export async function explore(subject: Subject, opts: ExploreOptions = {}): Prom
       if (more) left = dpor.unit(subject.tables);
       redundant = dpor.redundant;
     } else if (strategy === 'exhaustive') {
-      exhausted = true;
-      for (bound = 0; bound <= (opts.bound as number); bound++) {
-        const search = new Interleavings(bound);
-        let more = true;
-        while (more && (await once(search))) more = search.advance();
-        if (stopped !== '' && more && search.advance()) {
-          exhausted = false;
-          break;
+      const shared = new SharedObjects();
+      for (bound = 0; bound <= (opts.bound as number) && stopped === ''; bound++) {
+        let cut = true;
+        for (let known = -1; known < shared.size && stopped === ''; ) {
+          known = shared.size;
+          const search = new Interleavings(bound, shared);
+          let more = true;
+          while (more && (await once(search))) {
+            shared.learn(search.execution);
+            more = search.advance();
+          }
+          cut = search.cut;
         }
-        exhausted = !search.cut;
+        if (stopped !== '') break;
+        reached = bound;
+        exhausted = !cut;
         if (exhausted) break;
       }
-      bound = Math.min(bound, opts.bound as number);
+      bound = reached;
       if (!exhausted && stopped === '') stopped = 'bound';
     } else {
       const searches = searchFor(opts, strategy);

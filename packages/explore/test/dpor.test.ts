@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
 import { describe, expect, it } from 'vitest';
-import { Interleavings } from '../src/brute.ts';
+import { Interleavings, SharedObjects } from '../src/brute.ts';
 import { Dpor } from '../src/dpor.ts';
 import { exhaustModel, type Search } from '../src/exhaust.ts';
 import { type Model, ModelSubject } from '../src/model.ts';
@@ -40,6 +40,30 @@ describe('known answers', () => {
   it.each([readers(2), readers(4), lastzero(2), lastzero(3)])('$name: as many as there are classes', (model) => {
     const all = classes(model, new Interleavings()) as Set<string>;
     expect(executions(model).executions).toBe(all.size);
+  });
+});
+
+describe('a preemption bound', () => {
+  it('stopping only where objects are shared reaches every class that stopping everywhere does', () => {
+    for (let seed = 1, programs = 0; programs < 150; seed++) {
+      const model = randomProgram(seed, seed % 2 === 0);
+      if (classes(model, new Interleavings(), 150) === null) continue;
+      programs++;
+      for (const bound of [0, 1, 2]) {
+        const shared = new SharedObjects();
+        const found = new Set<string>();
+        for (let known = -1; known < shared.size; ) {
+          known = shared.size;
+          const search = new Interleavings(bound, shared);
+          exhaustModel(new ModelSubject(model), search, () => {
+            shared.learn(search.execution);
+            found.add(graphKey(search.execution));
+          });
+        }
+        const all = classes(model, new Interleavings(bound)) as Set<string>;
+        expect([...all].filter((key) => !found.has(key))).toEqual([]);
+      }
+    }
   });
 });
 

@@ -240,7 +240,7 @@ function render(what: string, revision: string, r: Exploration, io: Io): string[
     `${paint.bold(what)}${isFile(what) ? '' : ` on ${revision}`}: ${all}`,
     `  ${r.executions} executions of ${r.classes} classes in ${r.seconds.toFixed(1)} s${rate}, ${r.deepest} steps at most${r.redundant > 0 ? `, ${r.redundant} redundant` : ''}`,
   ];
-  if (r.bound >= 0) lines.push(`  up to ${r.bound} preemptions`);
+  if (r.bound >= 0) lines.push(`  all schedules with at most ${r.bound} preemptions`);
   if (r.pctBound > 0) lines.push(`  every execution of pct hits a bug of its depth with a probability of at least ${r.pctBound.toExponential(1)}`);
   for (const [outcome, o] of [...r.outcomes].sort((x, y) => y[1].runs - x[1].runs)) lines.push(`  ${String(o.runs).padStart(8)}  ${outcome}`);
   if (r.findings.length === 0) lines.push(`  ${paint.green('no findings')}`);
