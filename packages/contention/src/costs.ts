@@ -18,7 +18,6 @@ export const COST_NAMES = [
   'context_switch',
   'idle_exit',
   'time_slice',
-  'spin_limit',
   'rwsem_handoff',
   'config_read',
   'config_write',

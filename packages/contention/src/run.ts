@@ -51,6 +51,8 @@ export async function runWorkload(opts: RunOptions): Promise<RunResult> {
   await testbed.asUser(async () => {
     useHardwareCosts(costs);
     const state = await workload.setup(bench, tasks);
+    // What the set-up left to workers is over before the first request.
+    await bench.settle();
     machine.lock_observer = stat;
     const engine = new Engine(machine, {
       cpus: opts.cpus,

@@ -152,6 +152,7 @@ function writePage(lab: Lab, result: Sweep, dir: string, io: Io): void {
   const page = path.join(dir, `${result.workload}.html`);
   writeFileSync(page, lab.renderPage(result));
   writeFileSync(path.join(dir, `${result.workload}.json`), `${JSON.stringify(forJson(result), null, 2)}\n`);
+  writeFileSync(path.join(dir, `${result.workload}.svg`), lab.renderPicture(result));
   io.stderr.write(`vfio-lab: wrote ${page}\n`);
 }
 
@@ -335,7 +336,7 @@ function diff(lab: Lab, result: Sweep, io: Io): string[] {
     const [from, to] = result.points.filter((p) => p.tasks === n);
     if (to === undefined) continue;
     lines.push(
-      `${from.revision} -> ${to.revision}, ${n} tasks: ${moved(from.throughput, to.throughput, whole)} requests/s, mean ${moved(from.latency, to.latency, lab.ns)}, p99 ${moved(from.p99, to.p99, lab.ns)}`,
+      `${from.revision} -> ${to.revision}, ${n} tasks: requests/s ${moved(from.throughput, to.throughput, whole)}, mean ${moved(from.latency, to.latency, lab.ns)}, p99 ${moved(from.p99, to.p99, lab.ns)}`,
     );
     const deltas = lab.compareRuns(from.first, to.first).slice(0, 16);
     if (deltas.length === 0) lines.push('  no lock and no call site moved');
@@ -347,12 +348,9 @@ function diff(lab: Lab, result: Sweep, io: Io): string[] {
 
 /** A change, and whether it is more than the seeds explain. */
 function moved(from: Estimate, to: Estimate, format: (v: number) => string): string {
-  const by =
-    from.mean === 0
-      ? ''
-      : ` (${to.mean >= from.mean ? '+' : ''}${(((to.mean - from.mean) / from.mean) * 100).toFixed(1)} %)`;
-  const noise = Math.abs(to.mean - from.mean) <= from.half + to.half ? ' within the noise' : '';
-  return `${format(from.mean)} -> ${format(to.mean)}${by}${noise}`;
+  const by = from.mean === 0 ? 0 : ((to.mean - from.mean) / from.mean) * 100;
+  const noise = Math.abs(to.mean - from.mean) <= from.half + to.half ? ', within the noise' : '';
+  return `${format(from.mean)} -> ${format(to.mean)} (${by >= 0 ? '+' : ''}${by.toFixed(1)} %${noise})`;
 }
 
 function diffTable(lab: Lab, deltas: readonly Delta[], io: Io): string[] {

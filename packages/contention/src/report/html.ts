@@ -199,6 +199,13 @@ const LIGHT =
 const DARK =
   '--bg:#14181f;--fg:#e6e9ee;--dim:#9aa5b4;--line:#323a46;--c1:#6cb0ff;--c2:#ff9a5c;--c3:#63d58a;--c4:#cf9bff;--c5:#e8c14f;--c6:#5fd6c8;--heat:#ff8a75;--on-heat:#14181f;--run:#57a867;--hardware:#4a8fdc;--spin:#e3953f;--block:#e05a5a;--ready:#767d88;--sleep:#3a424e;--held:#596273;--h1:#b58bff;--h2:#3ecfc4;--h3:#ff7ab5;--h4:#d9bd4a';
 
+/** Mean time of a request as a picture of its own, for a document that may be light or dark. */
+export function renderPicture(sweep: Sweep): string {
+  const style = `<style>svg{${LIGHT};color:#1d2430;font-family:system-ui,sans-serif}@media (prefers-color-scheme:dark){svg{${DARK};color:#e6e9ee}}</style>`;
+  const svg = latencyPlot(sweep, 'latency', { width: 640, height: 320 });
+  return `${svg.replace(/color: ?currentColor;?/g, '').replace(/<svg[^>]*>/, (tag) => `${tag}${style}`)}\n`;
+}
+
 const STYLE = `:root{color-scheme:light dark;${LIGHT}}
 @media (prefers-color-scheme:dark){:root{${DARK}}}
 *{box-sizing:border-box}body{margin:0;background:var(--bg);color:var(--fg);font:16px/1.5 system-ui,sans-serif}
