@@ -36,7 +36,7 @@ export function register(cli: CAC, io: Io): void {
     .option('--range-a <commits>', 'The commits of the first revision in that tree: first..last')
     .option('--range-b <commits>', 'The commits of the second')
     .option('--schedules <n>', 'Random schedules for each scenario that depends on the schedule')
-    .option('--no-claims', 'Leave out the claims of the review')
+    .option('--no-claims', 'Leave out the claims of the review, errnos and lock order')
     .option('--full', 'Print differences whole instead of their first lines')
     .option('--html <dir>', 'Write the review as pages, to be opened from the disk')
     .option('--json', 'Print the review as JSON')
@@ -83,6 +83,7 @@ async function two(a: string, b: string, options: Options, io: Io): Promise<void
   const interrupt = interruptible();
   const comparison = await compareRevisions(a, b, {
     ...given,
+    parallel: true,
     claims: options.claims !== false,
     ...(options.schedules !== undefined && { schedules: count('schedules', options.schedules, 1) }),
     progress: (done, total, what) => {

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 // Two revisions side by side, as text.
 import type { Cell, Comparison, FunctionPair, LedgerEntry, PatchPair, ScenarioPair, TextRow } from '@vfio-lab/review';
+import { byCall } from '@vfio-lab/review';
 import type { TraceEvent } from '@vfio-lab/sim';
 import type { Colors, Io } from './io.ts';
 import { colors, width } from './io.ts';
@@ -23,6 +24,7 @@ export function renderComparison(c: Comparison, io: Io, opts: ComparisonTextOpti
     ...view.patches(),
     ...view.functions(),
     ...view.behaviour(),
+    ...view.interface(),
     ...view.ledger(),
     ...view.claims(),
     ...(c.stopped ? ['', colors(io).yellow('Stopped: only what was computed is shown.')] : []),
@@ -208,6 +210,25 @@ class View {
     }
     const more = s.timeline.rows.length - limit + s.timeline.cut;
     if (more > 0) lines.push(`  ${this.paint.dim(`... ${more} more${this.full ? '' : ' (--full)'}; vfio-lab scenario ${s.name} --revision ${b.name} --trace`)}`);
+    return lines;
+  }
+
+  interface(): string[] {
+    const { a, b, uapi, errno, locks } = this.c;
+    const groups = byCall(errno);
+    const lines: string[] = [];
+    const some = <T>(list: readonly T[]): readonly T[] => (this.full ? list : list.slice(0, SOME));
+    const more = (list: readonly unknown[]): string[] => (some(list).length < list.length ? [`  ${this.paint.dim(`... ${list.length - some(list).length} more (--full)`)}`] : []);
+    const shape = (what: string): { title: string; flexible?: boolean }[] => [{ title: what, flexible: true }, { title: a.name, flexible: true }, { title: b.name, flexible: true }];
+    const options = { width: this.room, indent: '  ', head: this.paint.dim };
+    if (uapi.length > 0) lines.push('', this.paint.bold('The interface'), ...table(shape('asked'), some(uapi).map((u) => [u.what, u.a, u.b]), options), ...more(uapi));
+    if (errno.length > 0) lines.push('', this.paint.bold('Return codes'), ...table([...shape('call'), { title: 'states', flexible: true }], some(groups).map((e) => [e.call, e.a, e.b, e.states.length > 2 ? `${e.states[0]} and ${e.states.length - 1} more` : e.states.join('; ')]), options), ...more(groups));
+    if (locks.onlyA.length + locks.onlyB.length > 0) {
+      lines.push('', this.paint.bold('Lock order'), '  taken while the first is held:');
+      for (const [sign, list, paint] of [['-', locks.onlyA, this.paint.red], ['+', locks.onlyB, this.paint.green]] as const) {
+        for (const e of list) lines.push(cut(`  ${paint(`${sign} ${e.from} -> ${e.to}`)}  ${this.paint.dim(`${e.path}: ${e.fns.join(' > ')}`)}`, this.room));
+      }
+    }
     return lines;
   }
 

@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0-only
 // Two revisions side by side: patches, functions, behaviour, comments.
 import { scenarios as library, type Scenario } from '@vfio-lab/scenarios';
-import { CLAIM_REVISIONS, type ClaimResult, judgeClaims } from '../claims/index.ts';
 import type { Comment, Series } from '../reader/types.ts';
 import { compareScenario } from './behaviour.ts';
+import { errnos, judge, judgeAside, type Judged } from './deep.ts';
 import { ledger } from './ledger.ts';
 import { pair } from './pairs.ts';
 import { hasC, hunksOf, type LoadedSide, loadSide, patchText } from './side.ts';
@@ -20,8 +20,10 @@ export interface CompareOptions {
   scenarios?: readonly Scenario[];
   /** Random schedules for each scenario whose result depends on the schedule. Default: few. */
   schedules?: number;
-  /** Judge the review claims on both. Default: yes. */
+  /** Judge the review claims on both, and compare interface, errnos and lock order. Default: yes. */
   claims?: boolean;
+  /** Use a second thread for that. */
+  parallel?: boolean;
   /** Called before each piece of work. Return true to stop. */
   progress?(done: number, total: number, what: string): boolean | Promise<boolean>;
 }
@@ -36,7 +38,7 @@ export async function compareRevisions(nameA: string, nameB: string, opts: Compa
   const comments = a.series?.comments ?? [];
   const patches = patchPairs(a, b, sources);
   const functions = functionPairs(a, b, sources, comments);
-  const { scenarios, claims, stopped } = await run(nameA, nameB, opts);
+  const { scenarios, claims, uapi, errno, locks, stopped } = await run(nameA, nameB, opts);
   return {
     a: a.info,
     b: b.info,
@@ -50,7 +52,10 @@ export async function compareRevisions(nameA: string, nameB: string, opts: Compa
         ? []
         : ledger({ series: a.series, other: b.series, patches, functions, nameB }),
     claims,
-    sameBehaviour: !stopped && scenarios.every((s) => s.state === 'same'),
+    uapi,
+    errno,
+    locks,
+    sameBehaviour: !stopped && scenarios.every((s) => s.state === 'same') && uapi.length + errno.length === 0,
     stopped,
   };
 }
@@ -138,26 +143,31 @@ function cOf(side: LoadedSide, name: string): { patch: number; diff: string }[] 
   });
 }
 
-interface Ran {
+interface Ran extends Judged {
   scenarios: ScenarioPair[];
-  claims: ClaimResult[];
+  errno: Comparison['errno'];
   stopped: boolean;
 }
 
 async function run(nameA: string, nameB: string, opts: CompareOptions): Promise<Ran> {
   const chosen = opts.scenarios ?? library;
-  const judged = [...new Set([nameA, nameB])].filter((n) => CLAIM_REVISIONS.includes(n));
-  const total = chosen.length + (opts.claims === false ? 0 : 1);
-  const result: Ran = { scenarios: [], claims: [], stopped: true };
+  const deep = opts.claims !== false;
+  const aside = deep && opts.parallel === true ? judgeAside(nameA, nameB) : null;
+  const total = chosen.length + (deep ? 2 : 0);
+  const result: Ran = { scenarios: [], claims: [], uapi: [], errno: [], locks: { onlyA: [], onlyB: [] }, stopped: false };
+  const asked = async (done: number, what: string): Promise<boolean> => {
+    if ((await opts.progress?.(done, total, what)) === true) result.stopped = true;
+    if (result.stopped) aside?.stop();
+    return result.stopped;
+  };
   for (const [i, scenario] of chosen.entries()) {
-    if ((await opts.progress?.(i, total, scenario.name)) === true) return result;
+    if (await asked(i, scenario.name)) return result;
     const schedules = Math.min(scenario.schedules ?? 0, opts.schedules ?? SCHEDULES);
     result.scenarios.push(await compareScenario(scenario, nameA, nameB, schedules));
   }
-  if (opts.claims !== false && judged.length > 0) {
-    if ((await opts.progress?.(chosen.length, total, 'claims')) === true) return result;
-    result.claims = await judgeClaims(judged);
-  }
-  result.stopped = false;
-  return result;
+  if (!deep) return result;
+  if (await asked(chosen.length, 'errno matrix')) return result;
+  result.errno = await errnos(nameA, nameB);
+  if (await asked(chosen.length + 1, 'claims, lock order')) return result;
+  return Object.assign(result, await (aside?.result ?? judge(nameA, nameB)));
 }

@@ -2,6 +2,7 @@
 export * from './compare.ts';
 export * from './behaviour.ts';
 export * from './pairs.ts';
+export { byCall } from './deep.ts';
 export { seriesFromGit } from './side.ts';
 export * from './source.ts';
 export * from './text.ts';

@@ -2,6 +2,7 @@
 // What comparing two revisions gives. Plain data: `JSON.stringify` of it is the output of `vfio-lab review A B --json`.
 import type { TraceEvent } from '@vfio-lab/sim';
 import type { ClaimResult } from '../claims/index.ts';
+import type { ErrnoDifference, LockGraph, UapiDifference } from '../matrix/index.ts';
 import type { Comment } from '../reader/types.ts';
 import type { Cell } from '../review.ts';
 import type { Aligned, TextRow } from './text.ts';
@@ -133,7 +134,13 @@ export interface Comparison {
   comments: Comment[];
   ledger: LedgerEntry[];
   claims: ClaimResult[];
-  /** No scenario shows any difference, nor does any timeline. */
+  /** What the same questions to both get for an answer. */
+  uapi: UapiDifference[];
+  /** Cells of the errno matrix (state of the device by call) that differ. */
+  errno: ErrnoDifference[];
+  /** Lock orders that only one of the two has. */
+  locks: { onlyA: LockGraph['edges']; onlyB: LockGraph['edges'] };
+  /** No scenario shows any difference, nor does any timeline, nor the interface. */
   sameBehaviour: boolean;
   stopped: boolean;
 }

@@ -17,6 +17,7 @@ const PAGES: readonly (readonly [string, string])[] = [
   ['index.html', 'Overview'],
   ['functions.html', 'Functions'],
   ['scenarios.html', 'Scenarios'],
+  ['interface.html', 'Interface'],
   ['comments.html', 'Comments'],
   ['claims.html', 'Claims'],
 ];
@@ -28,6 +29,7 @@ const KEYS: readonly (readonly [string, string])[] = [
   ['o', 'overview'],
   ['f', 'functions'],
   ['s', 'scenarios'],
+  ['i', 'interface, return codes, lock order'],
   ['r', 'comments of the review'],
   ['l', 'claims'],
   ['?', 'this help'],

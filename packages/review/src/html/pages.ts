@@ -2,6 +2,7 @@
 // A review as pages: static files that need no server.
 import { firstPrefix } from '@vfio-lab/series';
 import { compareRevisions } from '../compare/compare.ts';
+import { byCall } from '../compare/deep.ts';
 import { unified } from '../compare/text.ts';
 import type { Comparison, FunctionPair, LedgerEntry, PatchPair, ScenarioPair } from '../compare/types.ts';
 import type { Comment, Remark, Series } from '../reader/types.ts';
@@ -28,7 +29,7 @@ export function comparisonPages(c: Comparison): Pages {
 export async function reviewPages(review: Review, opts: { series: Series | null; claims: boolean }): Promise<Pages> {
   const { name } = review.series;
   const first = `${name}@${firstPrefix(seriesByName(name))}`;
-  const c = await compareRevisions(first, name, { seriesB: opts.series, claims: opts.claims });
+  const c = await compareRevisions(first, name, { seriesB: opts.series, claims: opts.claims, parallel: true });
   c.comments = review.comments;
   for (const f of c.functions) f.comments = review.comments.filter((r) => about(r, f.name).length > 0).map((r) => r.number);
   return build(c, { about: `${name}: ${review.series.title}`, review });
@@ -52,6 +53,7 @@ function build(c: Comparison, site: Site): Pages {
   add('index.html', 'Overview', overview(c, site));
   add('functions.html', 'Functions', functionsPage(c));
   add('scenarios.html', 'Scenarios', scenariosPage(c, site));
+  add('interface.html', 'Interface', interfacePage(c));
   add('comments.html', 'Comments', commentsPage(c));
   add('claims.html', 'Claims', claimsPage(c));
   for (const s of c.scenarios) add(`scenario-${slug(s.name)}.html`, s.name, scenarioPage(c, s, site));
@@ -285,6 +287,23 @@ function commentsPage(c: Comparison): string {
   const list = c.ledger.length === 0 ? '' : `<h2>What became of the remarks</h2>${c.ledger.map(find).join('')}`;
   const thread = c.comments.map((x) => `<h3 id="comment-${x.number}">#${x.number} ${esc(x.author.name)}, ${day(x.date)}</h3>${x.remarks.map((r) => remarkCard(x, r, c.ledger.find((l) => l.comment === x.number && l.remark === r.number))).join('')}`);
   return `${list}<h2>The thread</h2>${thread.join('')}`;
+}
+
+function interfacePage(c: Comparison): string {
+  const { uapi, errno, locks } = c;
+  const none = '<p class="dim">No difference, or left out.</p>';
+  const mark = (n: number): string[] => Array.from({ length: n }, () => 'data-diff');
+  const edges = [...locks.onlyA.map((e) => ({ e, sign: '-', kind: 'del' })), ...locks.onlyB.map((e) => ({ e, sign: '+', kind: 'ins' }))];
+  return [
+    '<h2>What user space is told</h2>',
+    uapi.length === 0 ? none : wide(listTable(['asked', c.a.name, c.b.name], uapi.map((u) => [esc(u.what), esc(u.a), esc(u.b)]), mark(uapi.length))),
+    '<h2>Return codes</h2><p class="dim">Cells that differ of the table of calls by states of the device.</p>',
+    errno.length === 0 ? none : listTable(['call', c.a.name, c.b.name, 'states'], byCall(errno).map((e) => [esc(e.call), esc(e.a), esc(e.b), esc(e.states.join('; '))]), mark(byCall(errno).length)),
+    '<h2>Lock order</h2><p class="dim">The second taken while the first is held, on one side only.</p>',
+    edges.length === 0
+      ? none
+      : `<ul>${edges.map(({ e, sign, kind }) => `<li class="${kind}" data-diff><code>${sign} ${esc(e.from)} &rarr; ${esc(e.to)}</code> <span class="dim">${esc(e.path)}: ${e.fns.map(esc).join(' &gt; ')}</span></li>`).join('')}</ul>`,
+  ].join('\n');
 }
 
 const VERDICT = { holds: 'good', 'does-not-hold': 'bad', 'not-reachable': 'warn', 'not-about-behaviour': '' } as const;

@@ -39,7 +39,7 @@ export const SCRIPT = `'use strict';
     c: () => step('[data-comment]', 1), C: () => step('[data-comment]', -1),
     '?': () => (help.open ? help.close() : help.showModal()),
     o: () => go('index.html'), f: () => go('functions.html'), s: () => go('scenarios.html'),
-    r: () => go('comments.html'), l: () => go('claims.html'),
+    i: () => go('interface.html'), r: () => go('comments.html'), l: () => go('claims.html'),
   };
   document.addEventListener('keydown', (e) => {
     if (e.ctrlKey || e.metaKey || e.altKey || e.target.matches('input, textarea')) return;
