@@ -21,7 +21,11 @@ async function cli(...args: string[]): Promise<{ status: number; out: string; er
 describe('vfio-lab explore', () => {
   it('a model: exhausted, with the deadlock and how to see it again', async () => {
     const { status, out } = await cli('explore', MODEL, '--json');
-    const result = JSON.parse(out) as { exhausted: boolean; classes: number; findings: { kind: string; schedule: string }[] };
+    const result = JSON.parse(out) as {
+      exhausted: boolean;
+      classes: number;
+      findings: { kind: string; schedule: string }[];
+    };
     expect(status).toBe(3);
     expect(result).toMatchObject({ exhausted: true, classes: 3 });
     const deadlock = result.findings.find((f) => f.kind === 'deadlock');
@@ -34,16 +38,51 @@ describe('vfio-lab explore', () => {
   it('a scenario under a limit: not exhausted, and says so; what is left goes on', async () => {
     const folder = mkdtempSync(path.join(os.tmpdir(), 'explore-'));
     const left = path.join(folder, 'left.json');
-    const { status, out } = await cli('explore', 'exit-vs-host-access', '--revision', 'v4@6', '--executions', '3', '--save', left, '--json');
+    const { status, out } = await cli(
+      'explore',
+      'exit-vs-host-access',
+      '--revision',
+      'v4@6',
+      '--executions',
+      '3',
+      '--save',
+      left,
+      '--json',
+    );
     expect(status).toBe(0);
-    expect(JSON.parse(out)).toMatchObject({ exhausted: false, stopped: 'executions', executions: 3, findings: [] });
-    const more = await cli('explore', 'exit-vs-host-access', '--revision', 'v4@6', '--executions', '3', '--resume', left);
+    expect(JSON.parse(out)).toMatchObject({
+      exhausted: false,
+      stopped: 'executions',
+      executions: 3,
+      findings: [],
+    });
+    const more = await cli(
+      'explore',
+      'exit-vs-host-access',
+      '--revision',
+      'v4@6',
+      '--executions',
+      '3',
+      '--resume',
+      left,
+    );
     expect(more.out).toContain('not exhausted (executions)');
   });
 
   it('two revisions, and a page for each finding', async () => {
     const folder = mkdtempSync(path.join(os.tmpdir(), 'explore-'));
-    const { out } = await cli('explore', 'exit-vs-host-access', '--revision', 'v4+exit-order', '--against', 'v4', '--executions', '30', '--html', folder);
+    const { out } = await cli(
+      'explore',
+      'exit-vs-host-access',
+      '--revision',
+      'v4+exit-order',
+      '--against',
+      'v4',
+      '--executions',
+      '30',
+      '--html',
+      folder,
+    );
     expect(out).toContain('undirected-suspend');
     expect(out).toContain('not all was searched');
     const page = readdirSync(folder).find((f) => f.endsWith('.html')) ?? '';
@@ -51,6 +90,9 @@ describe('vfio-lab explore', () => {
   });
 
   it('a strategy that does not exist', async () => {
-    expect(await cli('explore', 'exit-vs-host-access', '--strategy', 'magic')).toMatchObject({ status: 2, out: '' });
+    expect(await cli('explore', 'exit-vs-host-access', '--strategy', 'magic')).toMatchObject({
+      status: 2,
+      out: '',
+    });
   });
 });

@@ -19,7 +19,11 @@ export class SharedObjects {
       const kind = kindOf(op);
       if (kind === LOCAL || kind === JOIN) continue;
       let user = this.#users.get(objOf(op));
-      if (user === undefined) this.#users.set(objOf(op), (user = { tid: execution.tid[i], several: false, write: false, shared: false }));
+      if (user === undefined)
+        this.#users.set(
+          objOf(op),
+          (user = { tid: execution.tid[i], several: false, write: false, shared: false }),
+        );
       if (user.tid !== execution.tid[i]) user.several = true;
       if ((kind & 1) === 1) user.write = true;
       if (user.several && user.write && !user.shared) {
@@ -68,7 +72,13 @@ export class Interleavings implements Chooser {
     this.#spent = 0;
   }
 
-  choose(n: number, tids: readonly number[], ops: readonly OpCode[], enabled: readonly boolean[], timePassed: boolean): number {
+  choose(
+    n: number,
+    tids: readonly number[],
+    ops: readonly OpCode[],
+    enabled: readonly boolean[],
+    timePassed: boolean,
+  ): number {
     this.execution.observe(n, tids, ops, enabled, timePassed);
     const pos = this.#pos++;
     const last = this.#lastAt(n, tids, enabled);

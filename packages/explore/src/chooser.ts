@@ -14,7 +14,13 @@ export interface Chooser {
    * @param timePassed since the last choice nobody could go on, and the clock moved
    * @returns the place in the arrays of the one to go on
    */
-  choose(n: number, tids: readonly number[], ops: readonly OpCode[], enabled: readonly boolean[], timePassed: boolean): number;
+  choose(
+    n: number,
+    tids: readonly number[],
+    ops: readonly OpCode[],
+    enabled: readonly boolean[],
+    timePassed: boolean,
+  ): number;
   /** The last step was a try for a lock, and got it. */
   succeeded(): void;
   /** The execution is over; the tasks given here are blocked for ever. */

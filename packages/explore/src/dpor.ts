@@ -149,7 +149,13 @@ export class Dpor implements Chooser {
     this.#resumed = this.frames.length;
   }
 
-  choose(n: number, tids: readonly number[], ops: readonly OpCode[], enabled: readonly boolean[], timePassed: boolean): number {
+  choose(
+    n: number,
+    tids: readonly number[],
+    ops: readonly OpCode[],
+    enabled: readonly boolean[],
+    timePassed: boolean,
+  ): number {
     const { frames, execution } = this;
     execution.observe(n, tids, ops, enabled, timePassed);
     const pos = this.#pos++;
@@ -157,11 +163,17 @@ export class Dpor implements Chooser {
     let at = -1;
     if (frame !== undefined && frame.tid >= 0) {
       at = tids.indexOf(frame.tid);
-      if (at < 0 || at >= n || ops[at] !== frame.op || !enabled[at]) this.#lost(pos, frame, n, tids, ops, enabled);
+      if (at < 0 || at >= n || ops[at] !== frame.op || !enabled[at])
+        this.#lost(pos, frame, n, tids, ops, enabled);
     } else {
       if (frame === undefined) {
         const up = frames[pos - 1];
-        frame = { sleep: up === undefined ? [] : sleepBelow(up.sleep, up.tid, up.op), wut: this.#below, tid: -1, op: 0 };
+        frame = {
+          sleep: up === undefined ? [] : sleepBelow(up.sleep, up.tid, up.op),
+          wut: this.#below,
+          tid: -1,
+          op: 0,
+        };
         frames.push(frame);
       }
       at = this.#branch(frame, pos, n, tids, ops, enabled);
@@ -174,7 +186,14 @@ export class Dpor implements Chooser {
   /** Wakeup tree for the next frame. */
   #below: WakeupNode[] = [];
 
-  #branch(frame: Frame, pos: number, n: number, tids: readonly number[], ops: readonly OpCode[], enabled: readonly boolean[]): number {
+  #branch(
+    frame: Frame,
+    pos: number,
+    n: number,
+    tids: readonly number[],
+    ops: readonly OpCode[],
+    enabled: readonly boolean[],
+  ): number {
     let at = -1;
     const { wut } = frame;
     const resumed = frame.sleep.length > 0 && pos < this.#resumed;
@@ -245,14 +264,20 @@ export class Dpor implements Chooser {
 
   /** What is left to do, after advance(). */
   unit(tables: Tables): Unit {
-    return { version: 1, tasks: [...tables.taskKeys()], objects: [...tables.objKeys()], frames: structuredClone(this.frames) };
+    return {
+      version: 1,
+      tasks: [...tables.taskKeys()],
+      objects: [...tables.objKeys()],
+      frames: structuredClone(this.frames),
+    };
   }
 
   /** Take up a unit where it was left, with its numbers turned into those of `tables`. */
   static resume(unit: Unit, tables: Tables): Dpor {
     const tasks = unit.tasks.map((key) => tables.taskId(key));
     const objects = unit.objects.map((key) => tables.objId(key));
-    const op = (code: OpCode): OpCode => opCode(kindOf(code), kindOf(code) === LOCAL || kindOf(code) === JOIN ? 0 : objects[objOf(code)]);
+    const op = (code: OpCode): OpCode =>
+      opCode(kindOf(code), kindOf(code) === LOCAL || kindOf(code) === JOIN ? 0 : objects[objOf(code)]);
     const node = (n: WakeupNode): WakeupNode => ({ tid: tasks[n.tid], op: op(n.op), kids: n.kids.map(node) });
     const frames = unit.frames.map((f) => ({
       sleep: f.sleep.map((x, i) => (i % 2 === 0 ? tasks[x] : op(x))),
@@ -267,9 +292,21 @@ export class Dpor implements Chooser {
     return dpor;
   }
 
-  #lost(pos: number, frame: Frame, n: number, tids: readonly number[], ops: readonly OpCode[], enabled: readonly boolean[]): never {
+  #lost(
+    pos: number,
+    frame: Frame,
+    n: number,
+    tids: readonly number[],
+    ops: readonly OpCode[],
+    enabled: readonly boolean[],
+  ): never {
     const at = tids.indexOf(frame.tid);
-    const what = at < 0 || at >= n ? 'task is not there' : !enabled[at] ? 'task cannot go on' : `task does ${ops[at]}, not ${frame.op}`;
+    const what =
+      at < 0 || at >= n
+        ? 'task is not there'
+        : !enabled[at]
+          ? 'task cannot go on'
+          : `task does ${ops[at]}, not ${frame.op}`;
     throw new Nondeterminism(pos, `step ${pos + 1}, task ${frame.tid}: the ${what}`);
   }
 }

@@ -1,5 +1,21 @@
 // SPDX-License-Identifier: GPL-2.0-only
-import { ACQUIRE, ACQUIRE_SHARED, dependent, isAcquire, isRelease, isTry, isWait, JOIN, kindOf, LOCAL, objOf, type OpCode, RELEASE, TRY, TRY_SHARED } from './ops.ts';
+import {
+  ACQUIRE,
+  ACQUIRE_SHARED,
+  dependent,
+  isAcquire,
+  isRelease,
+  isTry,
+  isWait,
+  JOIN,
+  kindOf,
+  LOCAL,
+  objOf,
+  type OpCode,
+  RELEASE,
+  TRY,
+  TRY_SHARED,
+} from './ops.ts';
 
 /** An event that may be reversed: what has to run instead from event `at` on. */
 export interface Race {
@@ -84,7 +100,13 @@ export class Execution {
   }
 
   /** What the tasks are about to do, before the next choice. `timePassed`: everything so far happens before what follows. */
-  observe(n: number, tids: readonly number[], ops: readonly OpCode[], enabled: readonly boolean[], timePassed: boolean): void {
+  observe(
+    n: number,
+    tids: readonly number[],
+    ops: readonly OpCode[],
+    enabled: readonly boolean[],
+    timePassed: boolean,
+  ): void {
     const event = this.length - 1;
     if (timePassed) this.#barrierNow = this.length;
     for (let i = 0; i < n; i++) {
@@ -150,8 +172,25 @@ export class Execution {
     const o = objOf(op);
     let state = this.#objects[o];
     if (state === undefined) {
-      for (let k = this.#objects.length; k < o; k++) this.#objects[k] ??= { stamp: 0, write: -1, reads: [], taken: -1, taken_shared: [], all: [], exclusive: false };
-      state = this.#objects[o] = { stamp: 0, write: -1, reads: [], taken: -1, taken_shared: [], all: [], exclusive: false };
+      for (let k = this.#objects.length; k < o; k++)
+        this.#objects[k] ??= {
+          stamp: 0,
+          write: -1,
+          reads: [],
+          taken: -1,
+          taken_shared: [],
+          all: [],
+          exclusive: false,
+        };
+      state = this.#objects[o] = {
+        stamp: 0,
+        write: -1,
+        reads: [],
+        taken: -1,
+        taken_shared: [],
+        all: [],
+        exclusive: false,
+      };
     }
     if (state.stamp !== this.#stamp) {
       state.stamp = this.#stamp;
@@ -202,7 +241,13 @@ export class Execution {
    * Compute happens-before and find the reversible races whose second event has number `from` or more, or is a blocked
    * operation at the end (given as tasks and operations).
    */
-  races(from: number, blocked: number, tids: readonly number[], ops: readonly OpCode[], found: (race: Race) => void): void {
+  races(
+    from: number,
+    blocked: number,
+    tids: readonly number[],
+    ops: readonly OpCode[],
+    found: (race: Race) => void,
+  ): void {
     this.#stamp++;
     this.#room();
     this.blocked.clear();
@@ -215,7 +260,8 @@ export class Execution {
     for (let j = 0; j < length; j++) {
       const t = tid[j];
       this.#base(j, t, priors[t], this.barrier[j]);
-      if (j >= from && isWait(kindOf(op[j]))) this.#windows(j, t, op[j], priors[t], enabler[j], this.#shut.get(j), pairs, -1);
+      if (j >= from && isWait(kindOf(op[j])))
+        this.#windows(j, t, op[j], priors[t], enabler[j], this.#shut.get(j), pairs, -1);
       if (enabler[j] >= 0) this.#join(j, enabler[j]);
       if (j >= from) this.#candidates(j, j, t, op[j], enabler[j], pairs);
       this.#apply(j, op[j]);
@@ -263,7 +309,15 @@ export class Execution {
   }
 
   /** Events that race with event j of task t (or its pending operation when j is the length); row `at` has its base. */
-  #candidates(at: number, j: number, t: number, op: OpCode, enabler: number, pairs: number[], blocked = -1): void {
+  #candidates(
+    at: number,
+    j: number,
+    t: number,
+    op: OpCode,
+    enabler: number,
+    pairs: number[],
+    blocked = -1,
+  ): void {
     const kind = kindOf(op);
     if (kind === LOCAL || kind === JOIN) return;
     const o = this.#object(op);
@@ -271,7 +325,13 @@ export class Execution {
     const last = acquire ? o.taken : o.write;
     const shared = acquire ? o.taken_shared : o.reads;
     // Readers kept a writer's try from succeeding; another reader may just as well come first.
-    if (kind === ACQUIRE_SHARED && o.write > last && kindOf(this.op[o.write]) === TRY && this.ok[o.write] === 0 && !o.exclusive) {
+    if (
+      kind === ACQUIRE_SHARED &&
+      o.write > last &&
+      kindOf(this.op[o.write]) === TRY &&
+      this.ok[o.write] === 0 &&
+      !o.exclusive
+    ) {
       this.#candidate(at, o.write, j, t, kind, enabler, pairs, blocked);
     }
     if ((kind & 1) === 0 || shared.length === 0) {
@@ -281,7 +341,8 @@ export class Execution {
     for (let a = 0; a < shared.length; a++) {
       let immediate = true;
       for (let b = a + 1; b < shared.length && immediate; b++) {
-        if (this.before(shared[a], shared[b]) && (!acquire || this.#releasedBefore(shared[a], shared[b]))) immediate = false;
+        if (this.before(shared[a], shared[b]) && (!acquire || this.#releasedBefore(shared[a], shared[b])))
+          immediate = false;
       }
       if (immediate) this.#candidate(at, shared[a], j, t, kind, enabler, pairs, blocked);
     }
@@ -291,26 +352,47 @@ export class Execution {
    * A wait may have had its chance before: just before an event that took it away, or, when it was not waiting yet, before
    * any event on its object. Those need not be the last ones, so immediacy does not count here.
    */
-  #windows(at: number, t: number, op: OpCode, prior: number, enabler: number, shut: readonly number[] | undefined, pairs: number[], blocked: number): void {
+  #windows(
+    at: number,
+    t: number,
+    op: OpCode,
+    prior: number,
+    enabler: number,
+    shut: readonly number[] | undefined,
+    pairs: number[],
+    blocked: number,
+  ): void {
     const announced = prior >= 0 ? prior : this.#parent[t];
     if (kindOf(op) !== JOIN) {
       for (const i of this.#object(op).all) {
-        if (i <= announced && dependent(this.op[i], op)) this.#candidate(at, i, at, t, kindOf(op), enabler, pairs, blocked);
+        if (i <= announced && dependent(this.op[i], op))
+          this.#candidate(at, i, at, t, kindOf(op), enabler, pairs, blocked);
       }
     }
-    if (shut !== undefined) for (const i of shut) this.#candidate(at, i, at, t, kindOf(op), enabler, pairs, blocked);
+    if (shut !== undefined)
+      for (const i of shut) this.#candidate(at, i, at, t, kindOf(op), enabler, pairs, blocked);
   }
 
   /** Was x, a shared hold, given up before event y? */
   #releasedBefore(x: number, y: number): boolean {
     const obj = objOf(this.op[x]);
     for (let z = x + 1; z < y; z++) {
-      if (this.tid[z] === this.tid[x] && objOf(this.op[z]) === obj && isRelease(kindOf(this.op[z]))) return true;
+      if (this.tid[z] === this.tid[x] && objOf(this.op[z]) === obj && isRelease(kindOf(this.op[z])))
+        return true;
     }
     return false;
   }
 
-  #candidate(at: number, i: number, j: number, t: number, kind: number, enabler: number, pairs: number[], blocked: number): void {
+  #candidate(
+    at: number,
+    i: number,
+    j: number,
+    t: number,
+    kind: number,
+    enabler: number,
+    pairs: number[],
+    blocked: number,
+  ): void {
     if (this.tid[i] === t || i === enabler) return;
     if (this.#clock[at * this.#width + this.tid[i]] >= this.seq[i]) return;
     // A release is only in a race with what it lets succeed or what watches the lock, not with other holders.
@@ -362,7 +444,10 @@ export class Execution {
         if (isRelease(kind)) {
           const h = held.findIndex((y) => this.tid[y] === this.tid[x]);
           if (h >= 0) held.splice(h, 1);
-        } else if ((isAcquire(kind) || ((kind === TRY || kind === TRY_SHARED) && this.ok[x] === 1)) && dependent(xop, op)) {
+        } else if (
+          (isAcquire(kind) || ((kind === TRY || kind === TRY_SHARED) && this.ok[x] === 1)) &&
+          dependent(xop, op)
+        ) {
           held.push(x);
         }
       }
@@ -399,4 +484,3 @@ export class Execution {
     return `${(a >>> 0).toString(36)}.${(b >>> 0).toString(36)}.${this.#clockLength}`;
   }
 }
-

@@ -13,7 +13,12 @@ export interface Search extends Chooser {
 }
 
 /** Run a model to the end of a search, without a pause: for models, whose executions take microseconds. */
-export function exhaustModel(subject: ModelSubject, search: Search, seen?: (o: Observation) => void, limit = Infinity): boolean {
+export function exhaustModel(
+  subject: ModelSubject,
+  search: Search,
+  seen?: (o: Observation) => void,
+  limit = Infinity,
+): boolean {
   do {
     if (search.executions >= limit) return false;
     search.begin();

@@ -94,7 +94,10 @@ interface Collected {
 }
 
 /** One execution under a schedule. */
-export async function replay(subject: Subject, segments: readonly Segment[]): Promise<{ observation: Observation; replay: Replay }> {
+export async function replay(
+  subject: Subject,
+  segments: readonly Segment[],
+): Promise<{ observation: Observation; replay: Replay }> {
   const chooser = new Replay(segments, subject);
   const observation = await subject.run(chooser);
   return { observation, replay: chooser };
@@ -117,7 +120,11 @@ class Session {
     if (execution.length > this.deepest) this.deepest = execution.length;
     this.classes.add(execution.fingerprint());
     const outcome = this.outcomes.get(observation.outcome);
-    if (outcome === undefined) this.outcomes.set(observation.outcome, { runs: 1, schedule: formatToken(segmentsOf(execution, this.#subject)) });
+    if (outcome === undefined)
+      this.outcomes.set(observation.outcome, {
+        runs: 1,
+        schedule: formatToken(segmentsOf(execution, this.#subject)),
+      });
     else outcome.runs++;
     const keys = new Set<string>();
     for (const finding of observation.findings) {
@@ -125,7 +132,13 @@ class Session {
       if (keys.has(key)) continue;
       keys.add(key);
       const known = this.found.get(key);
-      if (known === undefined) this.found.set(key, { finding, runs: 1, at: this.executions, segments: segmentsOf(execution, this.#subject) });
+      if (known === undefined)
+        this.found.set(key, {
+          finding,
+          runs: 1,
+          at: this.executions,
+          segments: segmentsOf(execution, this.#subject),
+        });
       else known.runs++;
     }
   }
@@ -138,7 +151,13 @@ function searchFor(opts: ExploreOptions, strategy: Strategy): Search[] {
   if (strategy === 'pos') return [new Pos(seed)];
   if (strategy === 'urw') return [new Urw(seed)];
   if (strategy === 'surw') return [new Urw(seed, opts.interesting ?? (() => true))];
-  if (strategy === 'portfolio') return [new Urw(seed, opts.interesting ?? null), new Pos(seed + 1), new Pct(seed + 2, opts.depth ?? 3), new RandomWalk(seed + 3)];
+  if (strategy === 'portfolio')
+    return [
+      new Urw(seed, opts.interesting ?? null),
+      new Pos(seed + 1),
+      new Pct(seed + 2, opts.depth ?? 3),
+      new RandomWalk(seed + 3),
+    ];
   return [];
 }
 
@@ -162,7 +181,12 @@ export async function explore(subject: Subject, opts: ExploreOptions = {}): Prom
     else if (session.executions >= (opts.executions ?? Infinity)) stopped = 'executions';
     else if (opts.time !== undefined && clock() - started >= opts.time) stopped = 'time';
     else if (opts.stop !== undefined) {
-      const progress = { executions: session.executions, classes: session.classes.size, deepest: session.deepest, findings: session.found.size };
+      const progress = {
+        executions: session.executions,
+        classes: session.classes.size,
+        deepest: session.deepest,
+        findings: session.found.size,
+      };
       if (await opts.stop(progress)) stopped = 'interrupted';
     }
     return stopped === '';
@@ -175,7 +199,10 @@ export async function explore(subject: Subject, opts: ExploreOptions = {}): Prom
     const now = again.replay.execution.fingerprint();
     if (now !== print || again.observation.outcome !== was.outcome) {
       const text = `the schedule of execution ${session.executions} gives something else when run again: ${now === print ? `${again.observation.outcome}, not ${was.outcome}` : 'other steps'}`;
-      session.note({ outcome: was.outcome, findings: [{ kind: 'nondeterminism', text, task: '', fns: [], held: [] }] }, execution);
+      session.note(
+        { outcome: was.outcome, findings: [{ kind: 'nondeterminism', text, task: '', fns: [], held: [] }] },
+        execution,
+      );
     }
   };
 
@@ -197,7 +224,7 @@ export async function explore(subject: Subject, opts: ExploreOptions = {}): Prom
       const shared = new SharedObjects();
       for (bound = 0; bound <= (opts.bound as number) && stopped === ''; bound++) {
         let cut = true;
-        for (let known = -1; known < shared.size && stopped === ''; ) {
+        for (let known = -1; known < shared.size && stopped === '';) {
           known = shared.size;
           const search = new Interleavings(bound, shared);
           let more = true;
@@ -260,14 +287,25 @@ async function shortest(subject: Subject, c: Collected): Promise<Found> {
     const { observation, replay: r } = await replay(subject, segments);
     if (!observation.findings.some((f) => findingKey(f) === key)) return false;
     const made = { segments, preemptions: r.preemptions, steps: r.execution.length };
-    if (best !== null && (made.preemptions > best.preemptions || (made.preemptions === best.preemptions && made.steps >= best.steps && segments.length >= best.segments.length))) return false;
+    if (
+      best !== null &&
+      (made.preemptions > best.preemptions ||
+        (made.preemptions === best.preemptions &&
+          made.steps >= best.steps &&
+          segments.length >= best.segments.length))
+    )
+      return false;
     best = made;
     return true;
   };
   if (c.finding.kind !== 'nondeterminism') await attempt(c.segments);
-  for (let size = Math.ceil(c.segments.length / 2); best !== null && size >= 1 && runs < SHRINK_RUNS; ) {
+  for (let size = Math.ceil(c.segments.length / 2); best !== null && size >= 1 && runs < SHRINK_RUNS;) {
     let better = false;
-    for (let i = (best as { segments: Segment[] }).segments.length - size; i >= 0 && runs < SHRINK_RUNS; i--) {
+    for (
+      let i = (best as { segments: Segment[] }).segments.length - size;
+      i >= 0 && runs < SHRINK_RUNS;
+      i--
+    ) {
       if (await attempt((best as { segments: Segment[] }).segments.toSpliced(i, size))) {
         better = true;
         i = Math.min(i, (best as { segments: Segment[] }).segments.length - size + 1);

@@ -136,7 +136,10 @@ export class MachineChooser implements Policy {
     let id = this.#objIds.get(target);
     if (id === undefined) {
       const maker = target.maker;
-      const key = maker === null ? `?${target.made_nr}` : `${maker === this.#main ? 'main' : maker.done && !this.#known.has(maker) ? maker.name : this.#key(maker)}:${target.made_nr}`;
+      const key =
+        maker === null
+          ? `?${target.made_nr}`
+          : `${maker === this.#main ? 'main' : maker.done && !this.#known.has(maker) ? maker.name : this.#key(maker)}:${target.made_nr}`;
       id = this.#objs.id(`${key} ${target.name}`, target.name);
       this.#objIds.set(target, id);
     }
@@ -159,7 +162,8 @@ export class MachineChooser implements Policy {
 
   #settle(): void {
     const last = this.#last;
-    if (last !== null && isTry(kindOf(last.code)) && last.task.held.some((h) => h.lock === last.op.obj)) this.#chooser.succeeded();
+    if (last !== null && isTry(kindOf(last.code)) && last.task.held.some((h) => h.lock === last.op.obj))
+      this.#chooser.succeeded();
     this.#last = null;
   }
 

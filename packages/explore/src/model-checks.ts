@@ -61,7 +61,8 @@ export class ModelChecker {
     const clock = this.#row(this.#tasks, t, true);
     const seen = this.#row(this.#objects, objOf(op), false);
     if (!isRelease(kind)) for (let i = 0; i < tasks; i++) if (seen[i] > clock[i]) clock[i] = seen[i];
-    if (!isAcquire(kind) && kind !== READ) for (let i = 0; i < tasks; i++) if (clock[i] > seen[i]) seen[i] = clock[i];
+    if (!isAcquire(kind) && kind !== READ)
+      for (let i = 0; i < tasks; i++) if (clock[i] > seen[i]) seen[i] = clock[i];
     clock[t]++;
   }
 
@@ -77,7 +78,8 @@ export class ModelChecker {
       a.writer = -1;
       a.reads.length = 0;
     }
-    if (a.writer >= 0 && a.writer !== t && clock[a.writer] < a.written) this.#race(run, name, a.writer, write ? 'writes' : 'reads', 'wrote');
+    if (a.writer >= 0 && a.writer !== t && clock[a.writer] < a.written)
+      this.#race(run, name, a.writer, write ? 'writes' : 'reads', 'wrote');
     if (write) {
       for (let r = 0; r < a.reads.length; r++) {
         if (r !== t && (a.reads[r] ?? 0) > clock[r]) this.#race(run, name, r, 'writes', 'read');
@@ -91,7 +93,10 @@ export class ModelChecker {
   }
 
   #race(run: ModelRun, name: string, other: number, now: string, then: string): void {
-    run.report('data-race', `${run.task?.name} ${now} ${name}, which ${run.tasks[other].name} ${then}, and nothing orders the two`);
+    run.report(
+      'data-race',
+      `${run.task?.name} ${now} ${name}, which ${run.tasks[other].name} ${then}, and nothing orders the two`,
+    );
   }
 
   /** A lock is about to be added to what the task holds. */
@@ -100,7 +105,11 @@ export class ModelChecker {
     for (const held of task.held) {
       if (held === lock) continue;
       const back = this.#order.get(`${lock.name}>${held.name}`);
-      if (back !== undefined) run.report('lock-order', `${task.name} takes ${lock.name} with ${held.name} held; ${back} takes them the other way round`);
+      if (back !== undefined)
+        run.report(
+          'lock-order',
+          `${task.name} takes ${lock.name} with ${held.name} held; ${back} takes them the other way round`,
+        );
       const key = `${held.name}>${lock.name}`;
       if (!this.#order.has(key)) this.#order.set(key, task.name);
     }
@@ -109,7 +118,8 @@ export class ModelChecker {
   end(run: ModelRun): void {
     if (!this.on) return;
     for (const task of run.tasks) {
-      if (task.op === null && task.held.length > 0) run.report('lock-held-at-exit', `${task.name} ended with ${task.held[0].name} held`);
+      if (task.op === null && task.held.length > 0)
+        run.report('lock-held-at-exit', `${task.name} ended with ${task.held[0].name} held`);
     }
   }
 }

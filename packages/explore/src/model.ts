@@ -135,17 +135,17 @@ export class Variable<T> {
   readonly name: string;
   value: T;
   readonly #obj: number;
-  readonly #read: ReadOp;
+  private readonly opRead: ReadOp;
 
   constructor(name: string, obj: number, value: T) {
     this.name = name;
     this.value = value;
     this.#obj = obj;
-    this.#read = new ReadOp(READ, obj, this as Variable<unknown>);
+    this.opRead = new ReadOp(READ, obj, this as Variable<unknown>);
   }
 
   *read(): Point<T> {
-    return (yield this.#read) as T;
+    return (yield this.opRead) as T;
   }
 
   *write(value: T): Point<void> {
@@ -260,7 +260,10 @@ export class Lock {
 
   drop(run: ModelRun, task: ModelTask): void {
     if (this.writer !== task) {
-      run.report('lock-owner', `${task.name} unlocks ${this.name}, which ${this.writer === null ? 'nobody' : this.writer.name} holds`);
+      run.report(
+        'lock-owner',
+        `${task.name} unlocks ${this.name}, which ${this.writer === null ? 'nobody' : this.writer.name} holds`,
+      );
       return;
     }
     this.writer = null;
@@ -530,7 +533,8 @@ export class ModelSubject {
     this.checker.begin();
     this.model.build(new ModelBuilder(run));
     const { tasks } = run;
-    if (tasks.length > MAX_TASKS) throw new InputError(`${tasks.length} tasks`, this.model.name, `a model may have ${MAX_TASKS}`);
+    if (tasks.length > MAX_TASKS)
+      throw new InputError(`${tasks.length} tasks`, this.model.name, `a model may have ${MAX_TASKS}`);
     for (const task of tasks) this.#advance(run, task, undefined);
     const tids = this.#tids;
     const ops = this.#ops;
@@ -594,7 +598,10 @@ export class ModelSubject {
         outcome = 'assertion failed';
       }
     }
-    return { outcome, findings: run.findings.map((f) => ({ kind: f.kind, text: f.text, task: f.task, fns: [], held: [] })) };
+    return {
+      outcome,
+      findings: run.findings.map((f) => ({ kind: f.kind, text: f.text, task: f.task, fns: [], held: [] })),
+    };
   }
 
   /** A model numbers its tasks and objects in the order of its file, which is the same everywhere. */

@@ -56,7 +56,13 @@ export function textDiagram(story: Story, width: number): string[] {
   const tasks = [...new Set(story.rows.map((r) => r.task))];
   const lane = Math.max(12, Math.min(34, Math.floor((width - 2) / Math.max(1, tasks.length)) - 2));
   const cut = (s: string, n: number): string => (s.length <= n ? s : `${s.slice(0, n - 1)}…`);
-  const lines = [tasks.map((t) => cut(t, lane).padEnd(lane)).join('  ').trimEnd(), tasks.map(() => '─'.repeat(lane)).join('  ')];
+  const lines = [
+    tasks
+      .map((t) => cut(t, lane).padEnd(lane))
+      .join('  ')
+      .trimEnd(),
+    tasks.map(() => '─'.repeat(lane)).join('  '),
+  ];
   let last = '';
   for (const r of story.rows) {
     const cells = tasks.map((t) => {
@@ -70,7 +76,10 @@ export function textDiagram(story: Story, width: number): string[] {
 }
 
 function html(text: string): string {
-  return text.replace(/[&<>"]/g, (c) => ({ '&': '&amp;', '<': '&lt;', '>': '&gt;', '"': '&quot;' })[c] as string);
+  return text.replace(
+    /[&<>"]/g,
+    (c) => ({ '&': '&amp;', '<': '&lt;', '>': '&gt;', '"': '&quot;' })[c] as string,
+  );
 }
 
 function clip(text: string, n: number): string {
@@ -97,12 +106,22 @@ function drawing(story: Story): string {
   for (const [i, r] of story.rows.entries()) {
     const y = HEAD + i * ROW + 8;
     if (before !== null && before.task !== r.task) {
-      out.push(`<path class="switch" d="M${x(before.task)} ${y - ROW + 5} V${y - 12} H${x(r.task)} V${y - 5}"/>`);
+      out.push(
+        `<path class="switch" d="M${x(before.task)} ${y - ROW + 5} V${y - 12} H${x(r.task)} V${y - 5}"/>`,
+      );
     }
-    out.push(`<g class="${r.kind === 'finding' ? 'bad' : 'event'}"><title>${html(`${r.text}${r.where === '' ? '' : ` in ${r.where}()`}`)}</title>`);
-    out.push(`<circle cx="${x(r.task)}" cy="${y}" r="4"/><text x="${x(r.task) + 10}" y="${y + 4}">${html(clip(r.text, 26))}</text></g>`);
-    const side = r.state !== '' ? r.state : r.locks !== (before?.locks ?? '') ? r.locks || 'no lock held' : '';
-    if (side !== '') out.push(`<text class="side" x="${tasks.length * LANE + 8}" y="${y + 4}"><title>${html(side)}</title>${html(clip(side, 40))}</text>`);
+    out.push(
+      `<g class="${r.kind === 'finding' ? 'bad' : 'event'}"><title>${html(`${r.text}${r.where === '' ? '' : ` in ${r.where}()`}`)}</title>`,
+    );
+    out.push(
+      `<circle cx="${x(r.task)}" cy="${y}" r="4"/><text x="${x(r.task) + 10}" y="${y + 4}">${html(clip(r.text, 26))}</text></g>`,
+    );
+    const side =
+      r.state !== '' ? r.state : r.locks !== (before?.locks ?? '') ? r.locks || 'no lock held' : '';
+    if (side !== '')
+      out.push(
+        `<text class="side" x="${tasks.length * LANE + 8}" y="${y + 4}"><title>${html(side)}</title>${html(clip(side, 40))}</text>`,
+      );
     before = r;
   }
   return `<svg viewBox="0 0 ${width} ${height}" width="${width}" height="${height}" role="img" aria-label="Sequence of events">${out.join('')}</svg>`;
@@ -125,7 +144,10 @@ export function htmlPage(story: Story): string {
   const { finding } = story;
   const facts = story.facts.map(([k, v]) => `<dt>${html(k)}</dt><dd>${html(v)}</dd>`).join('');
   const list = story.rows
-    .map((r) => `<tr${r.kind === 'finding' ? ' class="bad"' : ''}><th scope="row">${html(r.task)}</th><td>${html(r.text)}</td></tr>`)
+    .map(
+      (r) =>
+        `<tr${r.kind === 'finding' ? ' class="bad"' : ''}><th scope="row">${html(r.task)}</th><td>${html(r.text)}</td></tr>`,
+    )
     .join('');
   const where = finding.fns.length > 0 ? `<dt>C functions</dt><dd>${html(finding.fns.join(' › '))}</dd>` : '';
   const held = finding.held.length > 0 ? `<dt>locks held</dt><dd>${html(finding.held.join(', '))}</dd>` : '';

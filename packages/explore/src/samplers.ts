@@ -30,7 +30,13 @@ export abstract class Sampler implements Chooser {
     this.decision = 0;
   }
 
-  choose(n: number, tids: readonly number[], ops: readonly OpCode[], enabled: readonly boolean[], timePassed: boolean): number {
+  choose(
+    n: number,
+    tids: readonly number[],
+    ops: readonly OpCode[],
+    enabled: readonly boolean[],
+    timePassed: boolean,
+  ): number {
     this.execution.observe(n, tids, ops, enabled, timePassed);
     let count = 0;
     let at = -1;
@@ -49,10 +55,23 @@ export abstract class Sampler implements Chooser {
   }
 
   /** One of the enabled (more than one). */
-  protected abstract pick(n: number, tids: readonly number[], ops: readonly OpCode[], enabled: readonly boolean[], count: number): number;
+  protected abstract pick(
+    n: number,
+    tids: readonly number[],
+    ops: readonly OpCode[],
+    enabled: readonly boolean[],
+    count: number,
+  ): number;
 
   /** A step was taken, by choice or for lack of one. */
-  protected ran(_tid: number, _op: OpCode, _n: number, _tids: readonly number[], _ops: readonly OpCode[], _enabled: readonly boolean[]): void {}
+  protected ran(
+    _tid: number,
+    _op: OpCode,
+    _n: number,
+    _tids: readonly number[],
+    _ops: readonly OpCode[],
+    _enabled: readonly boolean[],
+  ): void {}
 
   succeeded(): void {
     this.execution.succeeded();
@@ -73,7 +92,13 @@ export abstract class Sampler implements Chooser {
 
 /** Everybody equally likely at every point. */
 export class RandomWalk extends Sampler {
-  protected pick(n: number, _tids: readonly number[], _ops: readonly OpCode[], enabled: readonly boolean[], count: number): number {
+  protected pick(
+    n: number,
+    _tids: readonly number[],
+    _ops: readonly OpCode[],
+    enabled: readonly boolean[],
+    count: number,
+  ): number {
     let k = this.prng.below(count);
     for (let i = 0; i < n; i++) if (enabled[i] && k-- === 0) return i;
     return -1;
@@ -122,7 +147,12 @@ export class Pct extends Sampler {
     return at;
   }
 
-  protected pick(n: number, tids: readonly number[], _ops: readonly OpCode[], enabled: readonly boolean[]): number {
+  protected pick(
+    n: number,
+    tids: readonly number[],
+    _ops: readonly OpCode[],
+    enabled: readonly boolean[],
+  ): number {
     if (n > this.tasks) this.tasks = n;
     if (this.#drops.has(this.decision)) this.#priority.set(tids[this.#best(n, tids, enabled)], --this.#floor);
     return this.#best(n, tids, enabled);
@@ -144,13 +174,25 @@ export class Pos extends Sampler {
     return p;
   }
 
-  protected pick(n: number, tids: readonly number[], _ops: readonly OpCode[], enabled: readonly boolean[]): number {
+  protected pick(
+    n: number,
+    tids: readonly number[],
+    _ops: readonly OpCode[],
+    enabled: readonly boolean[],
+  ): number {
     let at = -1;
     for (let i = 0; i < n; i++) if (enabled[i] && (at < 0 || this.#of(tids[i]) < this.#of(tids[at]))) at = i;
     return at;
   }
 
-  protected override ran(tid: number, op: OpCode, n: number, tids: readonly number[], ops: readonly OpCode[], enabled: readonly boolean[]): void {
+  protected override ran(
+    tid: number,
+    op: OpCode,
+    n: number,
+    tids: readonly number[],
+    ops: readonly OpCode[],
+    enabled: readonly boolean[],
+  ): void {
     this.#priority.delete(tid);
     for (let i = 0; i < n; i++) if (enabled[i] && dependent(ops[i], op)) this.#priority.delete(tids[i]);
   }
@@ -197,7 +239,12 @@ export class Urw extends Sampler {
     return -1;
   }
 
-  protected pick(n: number, tids: readonly number[], ops: readonly OpCode[], enabled: readonly boolean[]): number {
+  protected pick(
+    n: number,
+    tids: readonly number[],
+    ops: readonly OpCode[],
+    enabled: readonly boolean[],
+  ): number {
     const interesting = this.#interesting;
     if (interesting === null) return this.#draw(n, tids, (i) => enabled[i]);
     let at = tids.indexOf(this.#intended);
@@ -207,7 +254,8 @@ export class Urw extends Sampler {
     }
     // Others may do what does not matter; an operation that matters waits for the one whose turn it is.
     const free: number[] = [];
-    for (let i = 0; i < n; i++) if (enabled[i] && (tids[i] === this.#intended || !interesting(ops[i]))) free.push(i);
+    for (let i = 0; i < n; i++)
+      if (enabled[i] && (tids[i] === this.#intended || !interesting(ops[i]))) free.push(i);
     return free[this.prng.below(free.length)];
   }
 

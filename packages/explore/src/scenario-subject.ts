@@ -43,7 +43,11 @@ export class ScenarioSubject implements Subject {
 
   async run(chooser: Chooser): Promise<Observation> {
     const policy = new Late((main) => new MachineChooser(chooser, this.tasks, this.objs, main));
-    const run = await runScenario(this.scenario, { revision: this.revision, schedule: { kind: 'policy', policy }, tracing: this.tracing });
+    const run = await runScenario(this.scenario, {
+      revision: this.revision,
+      schedule: { kind: 'policy', policy },
+      tracing: this.tracing,
+    });
     this.last = run;
     this.lastSteps = policy.chooser?.steps ?? [];
     policy.chooser?.end();

@@ -29,7 +29,7 @@ export function siteOf(names: Named, op: OpCode): string {
 export function segmentsOf(execution: Execution, names: Named): Segment[] {
   const segments: Segment[] = [];
   const { length, tid, op } = execution;
-  for (let a = 0; a < length; ) {
+  for (let a = 0; a < length;) {
     let b = a + 1;
     while (b < length && tid[b] === tid[a]) b++;
     let next = b;
@@ -57,7 +57,9 @@ function unescape(text: string): string {
 
 export function formatToken(segments: readonly Segment[]): string {
   return segments
-    .map((s) => `${escape(s.task)}${s.site === null ? '' : `@${escape(s.site)}${s.nth > 1 ? `#${s.nth}` : ''}`}`)
+    .map(
+      (s) => `${escape(s.task)}${s.site === null ? '' : `@${escape(s.site)}${s.nth > 1 ? `#${s.nth}` : ''}`}`,
+    )
     .join(',');
 }
 
@@ -66,7 +68,12 @@ export function parseToken(token: string): Segment[] {
   if (token === '') return [];
   return token.split(',').map((part, i) => {
     const m = /^([^@#\s]+)(?:@([^@#\s]+?)(?:#([1-9]\d{0,6}))?)?$/.exec(part);
-    if (m === null) throw new InputError(`part ${i + 1}, "${part}"`, 'schedule', 'a part is task, task@kind:object or task@kind:object#n');
+    if (m === null)
+      throw new InputError(
+        `part ${i + 1}, "${part}"`,
+        'schedule',
+        'a part is task, task@kind:object or task@kind:object#n',
+      );
     return { task: unescape(m[1]), site: m[2] === undefined ? null : unescape(m[2]), nth: Number(m[3] ?? 1) };
   });
 }
@@ -89,10 +96,17 @@ export class Replay implements Chooser {
     this.#names = names;
   }
 
-  choose(n: number, tids: readonly number[], ops: readonly OpCode[], enabled: readonly boolean[], timePassed: boolean): number {
+  choose(
+    n: number,
+    tids: readonly number[],
+    ops: readonly OpCode[],
+    enabled: readonly boolean[],
+    timePassed: boolean,
+  ): number {
     this.execution.observe(n, tids, ops, enabled, timePassed);
     const at = this.#pick(n, tids, ops, enabled);
-    if (this.#last >= 0 && tids[at] !== this.#last) for (let i = 0; i < n; i++) if (tids[i] === this.#last && enabled[i]) this.preemptions++;
+    if (this.#last >= 0 && tids[at] !== this.#last)
+      for (let i = 0; i < n; i++) if (tids[i] === this.#last && enabled[i]) this.preemptions++;
     this.#last = tids[at];
     this.execution.push(tids[at], ops[at]);
     return at;
@@ -102,8 +116,13 @@ export class Replay implements Chooser {
     for (; this.#at < this.#segments.length; this.#next()) {
       const segment = this.#segments[this.#at];
       let at = -1;
-      for (let i = 0; i < n; i++) if (this.#names.taskName(tids[i]) === segment.task && (at < 0 || !enabled[at])) at = i;
-      const stop = at >= 0 && segment.site !== null && siteOf(this.#names, ops[at]) === segment.site && ++this.#seen >= segment.nth;
+      for (let i = 0; i < n; i++)
+        if (this.#names.taskName(tids[i]) === segment.task && (at < 0 || !enabled[at])) at = i;
+      const stop =
+        at >= 0 &&
+        segment.site !== null &&
+        siteOf(this.#names, ops[at]) === segment.site &&
+        ++this.#seen >= segment.nth;
       if (stop) continue;
       if (at < 0 || !enabled[at]) {
         if (!this.#ran || segment.site !== null) this.leftAt ||= this.#at + 1;

@@ -16,7 +16,12 @@ function executions(model: Model): Dpor {
 /** The classes that a search visits; null when it takes more than `limit` executions. */
 function classes<S extends Search>(model: Model, search: S, limit = Infinity): Set<string> | null {
   const keys = new Set<string>();
-  const done = exhaustModel(new ModelSubject(model), search, () => keys.add(graphKey(search.execution)), limit);
+  const done = exhaustModel(
+    new ModelSubject(model),
+    search,
+    () => keys.add(graphKey(search.execution)),
+    limit,
+  );
   return done ? keys : null;
 }
 
@@ -37,10 +42,13 @@ describe('known answers', () => {
     expect([dpor.executions, dpor.redundant, dpor.infeasible]).toEqual([count, 0, 0]);
   });
 
-  it.each([readers(2), readers(4), lastzero(2), lastzero(3)])('$name: as many as there are classes', (model) => {
-    const all = classes(model, new Interleavings()) as Set<string>;
-    expect(executions(model).executions).toBe(all.size);
-  });
+  it.each([readers(2), readers(4), lastzero(2), lastzero(3)])(
+    '$name: as many as there are classes',
+    (model) => {
+      const all = classes(model, new Interleavings()) as Set<string>;
+      expect(executions(model).executions).toBe(all.size);
+    },
+  );
 });
 
 describe('a preemption bound', () => {
@@ -52,7 +60,7 @@ describe('a preemption bound', () => {
       for (const bound of [0, 1, 2]) {
         const shared = new SharedObjects();
         const found = new Set<string>();
-        for (let known = -1; known < shared.size; ) {
+        for (let known = -1; known < shared.size;) {
           known = shared.size;
           const search = new Interleavings(bound, shared);
           exhaustModel(new ModelSubject(model), search, () => {
@@ -68,7 +76,11 @@ describe('a preemption bound', () => {
 });
 
 describe('against all interleavings of random programs', () => {
-  function compare(from: number, count: number, waits: boolean): { programs: number; missed: number[]; extra: number; redundant: number; classes: number } {
+  function compare(
+    from: number,
+    count: number,
+    waits: boolean,
+  ): { programs: number; missed: number[]; extra: number; redundant: number; classes: number } {
     const sum = { programs: 0, missed: [] as number[], extra: 0, redundant: 0, classes: 0 };
     for (let seed = from; sum.programs < count; seed++) {
       const model = randomProgram(seed, waits);

@@ -52,7 +52,9 @@ describe('checkers of a model', () => {
     const r = await search(twoLocks(true));
     expect(kinds(r)).toEqual(['deadlock', 'lock-order']);
     expect(r.exhausted).toBe(true);
-    expect(r.findings.find((f) => f.kind === 'deadlock')?.text).toBe('one waits to lock b holding a; two waits to lock a holding b');
+    expect(r.findings.find((f) => f.kind === 'deadlock')?.text).toBe(
+      'one waits to lock b holding a; two waits to lock a holding b',
+    );
   });
 
   it('deadlock and lock order: silent', async () => {
@@ -132,7 +134,10 @@ describe('findings', () => {
       const token = formatToken(segmentsOf(walk.execution, subject));
       const r = new Replay(parseToken(token), subject);
       subject.run(r);
-      expect([r.execution.tid.slice(0, r.execution.length), r.leftAt]).toEqual([walk.execution.tid.slice(0, walk.execution.length), 0]);
+      expect([r.execution.tid.slice(0, r.execution.length), r.leftAt]).toEqual([
+        walk.execution.tid.slice(0, walk.execution.length),
+        0,
+      ]);
     }
   });
 
@@ -153,8 +158,21 @@ describe('findings', () => {
   });
 
   it('as text and as a page', () => {
-    const rows = ['a', 'b'].map((task) => ({ task, text: `mutex_lock <${task}>`, where: '', locks: '', state: '', kind: 'lock' }));
-    const story = { title: 'T', finding: { kind: 'deadlock', text: 'x', task: 'a', fns: [], held: [] }, facts: [], command: 'vfio-lab', rows };
+    const rows = ['a', 'b'].map((task) => ({
+      task,
+      text: `mutex_lock <${task}>`,
+      where: '',
+      locks: '',
+      state: '',
+      kind: 'lock',
+    }));
+    const story = {
+      title: 'T',
+      finding: { kind: 'deadlock', text: 'x', task: 'a', fns: [], held: [] },
+      facts: [],
+      command: 'vfio-lab',
+      rows,
+    };
     expect(textDiagram(story, 80)).toHaveLength(4);
     const page = htmlPage(story);
     expect(page).toContain('mutex_lock &lt;a&gt;');
@@ -164,13 +182,23 @@ describe('findings', () => {
 
 describe('bounds and limits', () => {
   it('a preemption bound: 0 does not find a lost update, 1 does', async () => {
-    expect(await explore(new ModelSubject(lostUpdate()), { bound: 0 })).toMatchObject({ findings: [], exhausted: false, stopped: 'bound' });
+    expect(await explore(new ModelSubject(lostUpdate()), { bound: 0 })).toMatchObject({
+      findings: [],
+      exhausted: false,
+      stopped: 'bound',
+    });
     expect((await explore(new ModelSubject(lostUpdate()), { bound: 1 })).findings).toHaveLength(1);
   });
 
   it('a limit is no exhaustion, unless it is just reached', async () => {
-    expect(await explore(new ModelSubject(twoTaskLock()), { executions: 3 })).toMatchObject({ exhausted: false, stopped: 'executions' });
-    expect(await explore(new ModelSubject(twoTaskLock()), { executions: 6 })).toMatchObject({ exhausted: true, classes: 6 });
+    expect(await explore(new ModelSubject(twoTaskLock()), { executions: 3 })).toMatchObject({
+      exhausted: false,
+      stopped: 'executions',
+    });
+    expect(await explore(new ModelSubject(twoTaskLock()), { executions: 6 })).toMatchObject({
+      exhausted: true,
+      classes: 6,
+    });
   });
 });
 
@@ -180,7 +208,10 @@ describe('a search in parts', () => {
     let executions = 0;
     let resume: Unit | undefined;
     for (let parts = 0; parts < 100; parts++) {
-      const r: Exploration = await explore(new ModelSubject(lastzero(5)), { executions: 7, ...(resume !== undefined && { resume }) });
+      const r: Exploration = await explore(new ModelSubject(lastzero(5)), {
+        executions: 7,
+        ...(resume !== undefined && { resume }),
+      });
       executions += r.executions;
       for (const o of r.outcomes.keys()) outcomes.add(o);
       if (r.left === null) break;
@@ -191,9 +222,19 @@ describe('a search in parts', () => {
 
   it('of a scenario, in another process: names, not numbers', async () => {
     const scenario = scenarioByName('exit-vs-host-access');
-    const whole = await explore(new ScenarioSubject(scenario, 'v4+exit-order'), { executions: 24, recheck: 0 });
-    const first = await explore(new ScenarioSubject(scenario, 'v4+exit-order'), { executions: 12, recheck: 0 });
-    const second = await explore(new ScenarioSubject(scenario, 'v4+exit-order'), { executions: 12, recheck: 0, resume: first.left as Unit });
+    const whole = await explore(new ScenarioSubject(scenario, 'v4+exit-order'), {
+      executions: 24,
+      recheck: 0,
+    });
+    const first = await explore(new ScenarioSubject(scenario, 'v4+exit-order'), {
+      executions: 12,
+      recheck: 0,
+    });
+    const second = await explore(new ScenarioSubject(scenario, 'v4+exit-order'), {
+      executions: 12,
+      recheck: 0,
+      resume: first.left as Unit,
+    });
     expect(second.findings.map((f) => f.kind)).toEqual(whole.findings.map((f) => f.kind));
   });
 });
@@ -201,7 +242,10 @@ describe('a search in parts', () => {
 describe('sampling', () => {
   const independent = (a: number, b: number): Model =>
     defineModel('independent', (m) => {
-      for (const [name, steps] of [['a', a], ['b', b]] as const) {
+      for (const [name, steps] of [
+        ['a', a],
+        ['b', b],
+      ] as const) {
         const x = m.variable(name, 0);
         m.task(name, function* (): Body {
           for (let i = 0; i < steps; i++) yield* x.write(i);
@@ -256,14 +300,19 @@ describe('scenarios', () => {
     const r = await explore(new ScenarioSubject(scenario, 'v4+exit-order'), { first: true, executions: 300 });
     expect(kinds(r)).toEqual(['undirected-suspend']);
     expect(r.findings[0].preemptions).toBe(1);
-    const again = await replay(new ScenarioSubject(scenario, 'v4+exit-order'), parseToken(r.findings[0].schedule));
+    const again = await replay(
+      new ScenarioSubject(scenario, 'v4+exit-order'),
+      parseToken(r.findings[0].schedule),
+    );
     expect(again.observation.findings.map((f) => f.kind)).toContain('undirected-suspend');
     const elsewhere = await replay(new ScenarioSubject(scenario, 'v4'), parseToken(r.findings[0].schedule));
     expect(elsewhere.observation.findings).toEqual([]);
   });
 
   it('no execution of the search is equivalent to another', async () => {
-    const r = await explore(new ScenarioSubject(scenarioByName('config-access-vs-low-power-entry'), 'v4@6'), { executions: 130 });
+    const r = await explore(new ScenarioSubject(scenarioByName('config-access-vs-low-power-entry'), 'v4@6'), {
+      executions: 130,
+    });
     expect(r).toMatchObject({ findings: [], executions: 130, classes: 130, redundant: 0 });
   });
 });

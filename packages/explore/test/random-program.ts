@@ -3,12 +3,25 @@
 // happens-before graphs are the same.
 import { Prng } from '@vfio-lab/sim';
 import type { Execution } from '../src/execution.ts';
-import { type Body, defineModel, type Model, type ModelCompletion, type ModelMutex, type ModelRwsem, type Variable } from '../src/model.ts';
+import {
+  type Body,
+  defineModel,
+  type Model,
+  type ModelCompletion,
+  type ModelMutex,
+  type ModelRwsem,
+  type Variable,
+} from '../src/model.ts';
 
 type Action =
   | { do: 'access'; write: boolean; variable: number }
   | { do: 'until'; variable: number; value: number }
-  | { do: 'section'; lock: number; how: 'mutex' | 'read' | 'write' | 'try' | 'tryread' | 'trywrite'; inner: Action[] }
+  | {
+      do: 'section';
+      lock: number;
+      how: 'mutex' | 'read' | 'write' | 'try' | 'tryread' | 'trywrite';
+      inner: Action[];
+    }
   | { do: 'complete'; completion: number }
   | { do: 'wait'; completion: number };
 
@@ -21,7 +34,8 @@ function actions(prng: Prng, depth: number, waits: boolean): Action[] {
       const how = (['mutex', 'read', 'write', 'try', 'tryread', 'trywrite'] as const)[kind - 2];
       const inner = prng.below(10) < 6 && depth < 2 ? actions(prng, depth + 1, waits) : [];
       list.push({ do: 'section', lock: prng.below(2), how, inner });
-    } else if (kind === 8) list.push(prng.below(2) === 0 ? { do: 'complete', completion: 0 } : { do: 'wait', completion: 0 });
+    } else if (kind === 8)
+      list.push(prng.below(2) === 0 ? { do: 'complete', completion: 0 } : { do: 'wait', completion: 0 });
     else list.push({ do: 'until', variable: prng.below(2), value: prng.below(2) });
   }
   return list;
@@ -42,7 +56,13 @@ export function randomProgram(seed: number, waits: boolean): Model {
   });
 }
 
-function* run(list: Action[], v: Variable<number>[], mutexes: ModelMutex[], sems: ModelRwsem[], c: ModelCompletion[]): Body {
+function* run(
+  list: Action[],
+  v: Variable<number>[],
+  mutexes: ModelMutex[],
+  sems: ModelRwsem[],
+  c: ModelCompletion[],
+): Body {
   for (const a of list) {
     if (a.do === 'access') {
       if (a.write) yield* v[a.variable].write(1);

@@ -3,7 +3,18 @@
 import { mkdirSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
 import { pathToFileURL } from 'node:url';
-import type { Exploration, ExploreOptions, Found, Interesting, Model, Row, ScenarioSubject, Strategy, Subject, Unit } from '@vfio-lab/explore';
+import type {
+  Exploration,
+  ExploreOptions,
+  Found,
+  Interesting,
+  Model,
+  Row,
+  ScenarioSubject,
+  Strategy,
+  Subject,
+  Unit,
+} from '@vfio-lab/explore';
 import type { CAC } from 'cac';
 import { UsageError } from '../program.ts';
 import { interruptible } from '../ui/interrupt.ts';
@@ -35,7 +46,9 @@ export function register(cli: CAC, io: Io): void {
     .command('explore <what>', 'Search the schedules of a scenario, or of a model in a file (model.ts)')
     .option('--revision <name>', 'Driver to run it on', { default: 'v4' })
     .option('--against <name>', 'Another one: compare the outcomes that each can reach')
-    .option('--strategy <name>', 'exhaustive, random, pct, pos, urw, surw, portfolio', { default: 'exhaustive' })
+    .option('--strategy <name>', 'exhaustive, random, pct, pos, urw, surw, portfolio', {
+      default: 'exhaustive',
+    })
     .option('--bound <n>', 'At most n preemptions: 0 first, then 1, ...')
     .option('--time <seconds>', 'Stop after so long (default: 60, no limit for a model)')
     .option('--executions <n>', 'Stop after so many executions')
@@ -60,10 +73,12 @@ async function run(what: string, options: Options, io: Io): Promise<number> {
   if (options.replay !== undefined) return replayOne(what, options, io);
   const revisions = [options.revision, ...(options.against === undefined ? [] : [options.against])];
   const results: Exploration[] = [];
-  for (const revision of isFile(what) ? [''] : revisions) results.push(await one(what, revision, options, io));
+  for (const revision of isFile(what) ? [''] : revisions)
+    results.push(await one(what, revision, options, io));
   if (options.json === true) writeJson(io, toJson(what, revisions, results));
   else io.stdout.write(`${results.flatMap((r, i) => render(what, revisions[i], r, io)).join('\n')}\n`);
-  if (results.length > 1 && options.json !== true) io.stdout.write(`${compare(revisions, results, io).join('\n')}\n`);
+  if (results.length > 1 && options.json !== true)
+    io.stdout.write(`${compare(revisions, results, io).join('\n')}\n`);
   return results.some((r) => r.findings.length > 0) ? 3 : 0;
 }
 
@@ -74,9 +89,14 @@ function isFile(what: string): boolean {
 async function subjectOf(what: string, revision: string): Promise<Subject> {
   const { ModelSubject, ScenarioSubject } = await import('@vfio-lab/explore');
   if (isFile(what)) {
-    const module = (await import(pathToFileURL(path.resolve(what)).href)) as { default?: Model };
-    if (module.default?.kind !== 'model') throw new UsageError(`${what} has no model`, 'write: export default defineModel(...)');
-    return new ModelSubject(module.default);
+    const module = (await import(pathToFileURL(path.resolve(what)).href)) as Record<
+      string,
+      Partial<Model> | undefined
+    >;
+    const model = Object.values(module).find((x) => x?.kind === 'model');
+    if (model === undefined)
+      throw new UsageError(`${what} has no model`, 'write: export const model = defineModel(...)');
+    return new ModelSubject(model as Model);
   }
   const { scenarioByName } = await import('@vfio-lab/scenarios');
   return new ScenarioSubject(scenarioByName(what), revision);
@@ -102,7 +122,11 @@ async function one(what: string, revision: string, options: Options, io: Io): Pr
     interesting: await patchedObjects(subject, revision),
     stop: async (p) => {
       const rate = (p.executions / (performance.now() - started)) * 1000;
-      meter.update(p.executions, limit, `executions, ${p.classes} classes, ${rate.toFixed(0)}/s, depth ${p.deepest}, ${p.findings} findings`);
+      meter.update(
+        p.executions,
+        limit,
+        `executions, ${p.classes} classes, ${rate.toFixed(0)}/s, depth ${p.deepest}, ${p.findings} findings`,
+      );
       return interrupt.asked();
     },
   };
@@ -111,7 +135,8 @@ async function one(what: string, revision: string, options: Options, io: Io): Pr
   const result = await explore(subject, opts);
   meter.end();
   interrupt.end();
-  if (options.save !== undefined && result.left !== null) writeFileSync(options.save, JSON.stringify(result.left));
+  if (options.save !== undefined && result.left !== null)
+    writeFileSync(options.save, JSON.stringify(result.left));
   if (options.html !== undefined) await pages(what, revision, result, subject, options.html, io);
   return result;
 }
@@ -119,7 +144,8 @@ async function one(what: string, revision: string, options: Options, io: Io): Pr
 /** What an earlier search left. */
 function leftOver(file: string): Unit {
   const unit = JSON.parse(new TextDecoder().decode(readInput(file))) as Partial<Unit>;
-  if (unit.version !== 1 || !Array.isArray(unit.frames)) throw new UsageError(`${file} is not what --save writes`, 'give a file that --save has written');
+  if (unit.version !== 1 || !Array.isArray(unit.frames))
+    throw new UsageError(`${file} is not what --save writes`, 'give a file that --save has written');
   return unit as Unit;
 }
 
@@ -129,7 +155,10 @@ async function patchedObjects(subject: Subject, revision: string): Promise<Inter
   const { revision: load } = await import('@vfio-lab/series');
   const { objOf } = await import('@vfio-lab/explore');
   const { image } = load(revision);
-  const code = image.patched().map((name) => String(image.table[name])).join('\n');
+  const code = image
+    .patched()
+    .map((name) => String(image.table[name]))
+    .join('\n');
   const words = new Set(code.match(/\w+/g));
   const known = new Map<number, boolean>();
   return (op) => {
@@ -154,22 +183,45 @@ async function replayOne(what: string, options: Options, io: Io): Promise<number
   if ('tracing' in subject) subject.tracing = true;
   const { observation, replay: r } = await replay(subject, parseToken(String(options.replay)));
   if (options.json === true) {
-    writeJson(io, { ...observation, leftAt: r.leftAt, steps: r.execution.length, preemptions: r.preemptions });
+    writeJson(io, {
+      ...observation,
+      leftAt: r.leftAt,
+      steps: r.execution.length,
+      preemptions: r.preemptions,
+    });
     return observation.findings.length > 0 ? 3 : 0;
   }
   const paint = colors(io);
   const lines = [`${paint.bold(what)}${revision === '' ? '' : ` on ${revision}`}: ${observation.outcome}`];
   for (const f of observation.findings) lines.push(`  ${paint.red(f.kind)}: ${f.text}`);
-  if (r.leftAt > 0) lines.push(`  ${paint.yellow(`part ${r.leftAt} of the schedule does not fit here; from there on it went its own way`)}`);
+  if (r.leftAt > 0)
+    lines.push(
+      `  ${paint.yellow(`part ${r.leftAt} of the schedule does not fit here; from there on it went its own way`)}`,
+    );
   const { textDiagram } = await import('@vfio-lab/explore');
   const rows = await rowsFor(subject, r.execution);
-  lines.push('', ...textDiagram({ title: what, finding: { kind: '', text: '', task: '', fns: [], held: [] }, facts: [], command: '', rows }, width(io)));
+  lines.push(
+    '',
+    ...textDiagram(
+      {
+        title: what,
+        finding: { kind: '', text: '', task: '', fns: [], held: [] },
+        facts: [],
+        command: '',
+        rows,
+      },
+      width(io),
+    ),
+  );
   io.stdout.write(`${lines.join('\n')}\n`);
   return observation.findings.length > 0 ? 3 : 0;
 }
 
 /** The last run as rows of a diagram: the timeline of a machine, the steps of a model. */
-async function rowsFor(subject: Subject, execution: { length: number; tid: number[]; op: number[] }): Promise<Row[]> {
+async function rowsFor(
+  subject: Subject,
+  execution: { length: number; tid: number[]; op: number[] },
+): Promise<Row[]> {
   const { rowsOf, siteOf } = await import('@vfio-lab/explore');
   const events = (subject as Partial<ScenarioSubject>).last?.events;
   if (Array.isArray(events)) {
@@ -179,12 +231,26 @@ async function rowsFor(subject: Subject, execution: { length: number; tid: numbe
   }
   const rows: Row[] = [];
   for (let i = 0; i < execution.length; i++) {
-    rows.push({ task: subject.taskName(execution.tid[i]), text: siteOf(subject, execution.op[i]).replace(':', ' '), where: '', locks: '', state: '', kind: 'step' });
+    rows.push({
+      task: subject.taskName(execution.tid[i]),
+      text: siteOf(subject, execution.op[i]).replace(':', ' '),
+      where: '',
+      locks: '',
+      state: '',
+      kind: 'step',
+    });
   }
   return rows;
 }
 
-async function pages(what: string, revision: string, result: Exploration, subject: Subject, folder: string, io: Io): Promise<void> {
+async function pages(
+  what: string,
+  revision: string,
+  result: Exploration,
+  subject: Subject,
+  folder: string,
+  io: Io,
+): Promise<void> {
   const { htmlPage, parseToken, replay } = await import('@vfio-lab/explore');
   mkdirSync(folder, { recursive: true });
   for (const [i, f] of result.findings.entries()) {
@@ -199,11 +265,19 @@ async function pages(what: string, revision: string, result: Exploration, subjec
         ['schedule', `${f.preemptions} preemptions, ${f.steps} steps`],
       ],
       command: command(what, revision, f.schedule),
-      rows: rows.some((r) => r.kind === 'finding') ? rows : [...rows, { task: f.task, text: f.kind, where: '', locks: '', state: '', kind: 'finding' }],
+      rows: rows.some((r) => r.kind === 'finding')
+        ? rows
+        : [...rows, { task: f.task, text: f.kind, where: '', locks: '', state: '', kind: 'finding' }],
     });
-    const stem = path.join(folder, `${path.basename(what).replace(/\W+/g, '-')}-${revision || 'model'}-${i + 1}`);
+    const stem = path.join(
+      folder,
+      `${path.basename(what).replace(/\W+/g, '-')}-${revision || 'model'}-${i + 1}`,
+    );
     writeFileSync(`${stem}.html`, page);
-    writeFileSync(`${stem}.json`, `${JSON.stringify({ what, revision, finding: f.kind, schedule: f.schedule }, null, 2)}\n`);
+    writeFileSync(
+      `${stem}.json`,
+      `${JSON.stringify({ what, revision, finding: f.kind, schedule: f.schedule }, null, 2)}\n`,
+    );
     if ('tracing' in subject) subject.tracing = false;
     io.stderr.write(`vfio-lab: wrote ${stem}.html\n`);
   }
@@ -225,11 +299,19 @@ function toJson(what: string, revisions: string[], results: Exploration[]): unkn
     executionsPerSecond: r.seconds > 0 ? Math.round(r.executions / r.seconds) : 0,
     pctBound: r.pctBound,
     outcomes: Object.fromEntries(r.outcomes),
-    findings: r.findings.map((f) => ({ ...f, command: command(what, isFile(what) ? '' : revisions[i], f.schedule) })),
+    findings: r.findings.map((f) => ({
+      ...f,
+      command: command(what, isFile(what) ? '' : revisions[i], f.schedule),
+    })),
   }));
   if (list.length === 1) return list[0];
   const [a, b] = results;
-  return { ...list[0], against: list[1], onlyFirst: [...a.outcomes.keys()].filter((o) => !b.outcomes.has(o)), onlySecond: [...b.outcomes.keys()].filter((o) => !a.outcomes.has(o)) };
+  return {
+    ...list[0],
+    against: list[1],
+    onlyFirst: [...a.outcomes.keys()].filter((o) => !b.outcomes.has(o)),
+    onlySecond: [...b.outcomes.keys()].filter((o) => !a.outcomes.has(o)),
+  };
 }
 
 function render(what: string, revision: string, r: Exploration, io: Io): string[] {
@@ -241,8 +323,12 @@ function render(what: string, revision: string, r: Exploration, io: Io): string[
     `  ${r.executions} executions of ${r.classes} classes in ${r.seconds.toFixed(1)} s${rate}, ${r.deepest} steps at most${r.redundant > 0 ? `, ${r.redundant} redundant` : ''}`,
   ];
   if (r.bound >= 0) lines.push(`  all schedules with at most ${r.bound} preemptions`);
-  if (r.pctBound > 0) lines.push(`  every execution of pct hits a bug of its depth with a probability of at least ${r.pctBound.toExponential(1)}`);
-  for (const [outcome, o] of [...r.outcomes].sort((x, y) => y[1].runs - x[1].runs)) lines.push(`  ${String(o.runs).padStart(8)}  ${outcome}`);
+  if (r.pctBound > 0)
+    lines.push(
+      `  every execution of pct hits a bug of its depth with a probability of at least ${r.pctBound.toExponential(1)}`,
+    );
+  for (const [outcome, o] of [...r.outcomes].sort((x, y) => y[1].runs - x[1].runs))
+    lines.push(`  ${String(o.runs).padStart(8)}  ${outcome}`);
   if (r.findings.length === 0) lines.push(`  ${paint.green('no findings')}`);
   for (const f of r.findings) lines.push(...renderFinding(what, isFile(what) ? '' : revision, f, io));
   return lines;
@@ -266,8 +352,10 @@ function compare(revisions: string[], results: Exploration[], io: Io): string[] 
     const other = results[1 - i];
     const only = [...r.outcomes].filter(([o]) => !other.outcomes.has(o));
     lines.push(`${paint.bold(`only ${revisions[i]}`)}${only.length === 0 ? ': nothing' : ''}`);
-    for (const [outcome, o] of only) lines.push(`  ${outcome}`, `    ${cut(command('...', revisions[i], o.schedule), width(io) - 4)}`);
+    for (const [outcome, o] of only)
+      lines.push(`  ${outcome}`, `    ${cut(command('...', revisions[i], o.schedule), width(io) - 4)}`);
   }
-  if (results.some((r) => !r.exhausted)) lines.push(paint.yellow('not all was searched: an outcome may be missing on either side'));
+  if (results.some((r) => !r.exhausted))
+    lines.push(paint.yellow('not all was searched: an outcome may be missing on either side'));
   return lines;
 }
