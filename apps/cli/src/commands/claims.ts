@@ -73,24 +73,21 @@ async function runClaims(revisions: readonly string[], options: Options, io: Io)
 }
 
 /** Good or bad news: a rule should hold, a defect should not. */
-function painted(c: ClaimResult, verdict: Verdict | undefined, paint: Colors): string {
-  const word = verdict === undefined ? '' : SHORT[verdict];
+function painted(c: ClaimResult, verdict: Verdict | undefined, paint: Colors, long?: string): string {
+  const word = long ?? (verdict === undefined ? '' : SHORT[verdict]);
   if (c.sense === 'remark' || (verdict !== 'holds' && verdict !== 'does-not-hold')) return paint.dim(word);
   return (c.sense === 'rule') === (verdict === 'holds') ? paint.green(word) : paint.red(word);
 }
 
-const SHORT: Record<Verdict, string> = {
-  holds: 'holds',
-  'does-not-hold': 'no',
-  'not-reachable': 'not reachable',
-  'not-about-behaviour': '-',
-};
+const SHORT: Record<Verdict, string> = { holds: 'holds', 'does-not-hold': 'no', 'not-reachable': 'n/r', 'not-about-behaviour': '-' };
+const LONG: Record<Verdict, string> = { holds: 'holds', 'does-not-hold': 'does not hold', 'not-reachable': 'not reachable', 'not-about-behaviour': 'not about behaviour' };
+const LEGEND = 'holds: true of this revision; no: not true; n/r: not reachable in it; -: not about behaviour';
 
 function overview(claims: readonly ClaimResult[], revisions: readonly string[], paint: Colors, room: number): string[] {
   const shape = [{ title: 'claim' }, { title: 'said of' }, ...revisions.map((title) => ({ title })), { title: 'what was said', flexible: true }];
   const rows = claims.map((c) => [c.id, c.on, ...revisions.map((rev) => painted(c, c.verdicts[rev], paint)), c.text]);
   const judged = claims.filter((c) => c.kind === 'behaviour').length;
-  return [...table(shape, rows, { width: room, head: paint.bold }), '', `${claims.length} claims, ${judged} about behaviour; vfio-lab claims --id C11 shows the evidence`];
+  return [...table(shape, rows, { width: room, head: paint.bold }), '', LEGEND, `${claims.length} claims, ${judged} about behaviour; vfio-lab claims --id C11 shows the evidence`];
 }
 
 function details(c: ClaimResult, revisions: readonly string[], paint: Colors, room: number): string[] {
@@ -99,7 +96,7 @@ function details(c: ClaimResult, revisions: readonly string[], paint: Colors, ro
     const verdict = c.verdicts[rev];
     const evidence = c.evidence[rev];
     if (verdict === undefined || evidence === undefined) continue;
-    lines.push(`  ${rev}: ${painted(c, verdict, paint)}`, ...wrap(evidence.text, room - 4).map((l) => `    ${l}`));
+    lines.push(`  ${rev}: ${painted(c, verdict, paint, LONG[verdict])}`, ...wrap(evidence.text, room - 4).map((l) => `    ${l}`));
     if (evidence.command !== undefined && evidence.seed !== undefined) lines.push(`    again: ${evidence.command}`);
     for (const e of evidence.events ?? []) lines.push(`    ${(e.at / 1e6).toFixed(4)} ms  ${e.task}  ${e.kind}  ${e.text}${e.fn === '' ? '' : `  (${e.fn})`}`);
   }

@@ -84,6 +84,8 @@ export async function judgeClaim(claim: Claim, rev: string, opts: Pick<JudgeOpti
   };
   const judged: Judgement = missing === null ? await claim.check(context) : { verdict: 'not-reachable', text: missing };
   const { verdict, ...rest } = judged;
+  // The base has part 1 in its merged form, in place of the first five patches of v3.
+  if (rev.startsWith('v3') && /^v3 [1-5]\//.test(claim.on)) rest.text += '; v3 runs with that patch as it was merged';
   const command = `vfio-lab claims --id ${claim.id} --revision ${rev}${judged.seed === undefined ? '' : ` --seed ${judged.seed} --trace`}`;
   return { verdict, evidence: { ...rest, command, ...(tracing && { events }) } };
 }

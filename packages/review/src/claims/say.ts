@@ -31,7 +31,8 @@ export function kinds(findings: readonly Finding[]): string[] {
 /** A race in a line: '40 schedules: 24 x a, 16 x b'. */
 export function raceText(r: RaceResult): string {
   const outcomes = Object.entries(r.outcomes).sort((a, b) => b[1] - a[1]);
-  const shown = outcomes.slice(0, 4).map(([text, n]) => `${n} x ${text || 'no words'}`);
+  if (outcomes.every(([text]) => text === '')) return `${r.runs} schedules`;
+  const shown = outcomes.slice(0, 4).map(([text, n]) => `${n} x ${text}`);
   if (outcomes.length > 4) shown.push(`${outcomes.length - 4} more`);
   return `${r.runs} schedules: ${shown.join(', ')}`;
 }

@@ -346,7 +346,7 @@ export const v3Claims: readonly Claim[] = [
     sense: 'defect',
     fate: 'the access holds a usage reference: config space in v3, every region from v4 on',
     needs: 'low-power',
-    check: (c) => harm(c, configAgainstEnter, 'access in D3cold', { runs: 40, whatIf: 'no-usage-reference', kinds: ['d3cold-access'] }),
+    check: (c) => harm(c, configAgainstEnter, 'access in D3cold', { runs: 24, whatIf: 'no-usage-reference', kinds: ['d3cold-access'] }),
   },
   {
     id: 'C12',
@@ -402,7 +402,7 @@ export const v3Claims: readonly Claim[] = [
           }),
           outcome: (_b, s) => Promise.resolve([...new Set(s.seen)].join(' and ')),
         },
-        { runs: 30 },
+        { runs: 20 },
       );
       const only = Object.keys(r.outcomes).join() === 'SIGBUS' && Object.keys(r.findings).length === 0;
       return judge(only, raceText(r), raceText(r), { ...r });
@@ -591,7 +591,7 @@ export const v3Claims: readonly Claim[] = [
           }),
           outcome: (_b, s) => Promise.resolve(s.seen.join(', ')),
         },
-        { runs: 40 },
+        { runs: 32 },
       );
       return judge(Object.keys(r.findings).length === 0, raceText(r), `${Object.keys(r.findings).join(', ')} in ${raceText(r)}`, { runs: r.runs, outcomes: r.outcomes, findings: Object.keys(r.findings) });
     },

@@ -305,7 +305,7 @@ export const v4Claims: readonly Claim[] = [
           },
         },
         'interrupt mode in the wrong hands',
-        { runs: 30 },
+        { runs: 20, whatIf: 'no-ioctl-reference' },
       );
       return { ...judged, values: { ...judged.values, suspendsDuringSetIrqs: met } };
     },
@@ -444,7 +444,7 @@ export const v4Claims: readonly Claim[] = [
           outcome: (b) => Promise.resolve(b.state().status),
         },
         'suspend that the guest did not direct',
-        { runs: 30, whatIf: 'exit-order', kinds: ['undirected-suspend'] },
+        { runs: 16, whatIf: 'exit-order', kinds: ['undirected-suspend'] },
       ),
   },
   {
@@ -516,7 +516,7 @@ export const v4Claims: readonly Claim[] = [
           outcome: (b) => Promise.resolve(b.state().status),
         },
         'ioctl on a device in D3cold',
-        { runs: 40, whatIf: 'no-ioctl-reference', kinds: ['d3cold-access'] },
+        { runs: 24, whatIf: 'no-ioctl-reference', kinds: ['d3cold-access'] },
       ),
   },
   {
