@@ -459,7 +459,6 @@ export function portNew(name: string, from: string, series: Series, options: New
   const { files, patches } = new Maker(name, old, series, root, options.base).make();
   const result = { name, from, dir, patches };
   files.set('checklist.md', checklist(result));
-  files.set('checklist.json', `${JSON.stringify({ name, from, patches }, null, 2)}\n`);
   const tables = registered(root, name);
   const before = new Map([...tables.keys()].map((file) => [file, readFileSync(file, 'utf8')]));
 
