@@ -18,13 +18,19 @@ export class Imports {
     table.set(from, names);
   }
 
+  /** A class is a value and a type. */
+  #typesOnly(from: string): Set<string> {
+    const values = this.#values.get(from);
+    return new Set([...(this.#types.get(from) ?? [])].filter((name) => values?.has(name) !== true));
+  }
+
   /** Packages from the floor up, then files; types before values. */
   render(): string[] {
     const all = [...new Set([...this.#types.keys(), ...this.#values.keys()])].toSorted(
       (a, b) => rank(a) - rank(b) || (a < b ? -1 : 1),
     );
     return all.flatMap((from) => [
-      ...list('import type', this.#types.get(from), from),
+      ...list('import type', this.#typesOnly(from), from),
       ...list('import', this.#values.get(from), from),
     ]);
   }
@@ -120,14 +126,22 @@ export class Carrier {
   readonly #dir: string;
   readonly #packages: string;
   readonly #exportsOf: (pkg: string) => readonly string[];
+  readonly #read: (file: string) => SourceText;
   readonly #taken = new Set<ts.Node>();
 
   /**
    * @param dir folder of the new module
    * @param packages folder of the packages
    * @param exportsOf names that the index of a package exports
+   * @param read parses a file
    */
-  constructor(dir: string, packages: string, exportsOf: (pkg: string) => readonly string[]) {
+  constructor(
+    dir: string,
+    packages: string,
+    exportsOf: (pkg: string) => readonly string[],
+    read: (file: string) => SourceText,
+  ) {
+    this.#read = read;
     this.#dir = dir;
     this.#packages = packages;
     this.#exportsOf = exportsOf;
@@ -145,6 +159,17 @@ export class Carrier {
       const imported = importOf(source.file, name);
       if (imported !== null) {
         if (own.has(name) && !isType(node, name)) continue;
+        const pkg = this.#packageOf(source.path);
+        if (
+          imported.from.startsWith('.') &&
+          pkg !== 'series' &&
+          !this.#exportsOf(pkg).includes(imported.element)
+        ) {
+          // A helper that stays inside its package
+          const target = this.#read(path.join(path.dirname(source.path), imported.from));
+          this.#local(imported.element, node, target);
+          continue;
+        }
         const typeOnly = imported.typeOnly || !isValue(node, name);
         this.imports.add(this.#specifier(imported.from, source), imported.element, typeOnly);
       } else {

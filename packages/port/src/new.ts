@@ -182,7 +182,12 @@ class Maker {
   #module(patch: Patch): { text: string; tasks: Task[] } {
     const dir = revisionDir(this.#root, this.#name);
     const packages = path.join(this.#root, 'packages');
-    const carrier = new Carrier(dir, packages, (pkg) => this.#packageExports(pkg));
+    const carrier = new Carrier(
+      dir,
+      packages,
+      (pkg) => this.#packageExports(pkg),
+      (file) => this.#cache.read(file),
+    );
     const old = this.#ancestors.get(patch.number) ?? null;
     const byFile = touched(patch);
     const tasks: Task[] = [];
