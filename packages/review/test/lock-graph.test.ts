@@ -39,8 +39,16 @@ const SEEN: readonly (readonly [held: string, taken: string, base: boolean, v7: 
 /** Recorded, and why it is not expected here. */
 const NOT_HERE: readonly (readonly [held: string, taken: string, why: string])[] = [
   ['&desc->request_mutex', '&vdev->irqlock', 'CONFIG_DEBUG_SHIRQ calls the handler while it is taken away'],
-  ['&new_dev_set->lock', '&vdev->vma_lock', 'a process has to end while a hot reset holds its memory: the paths here run one after the other'],
-  ['&vdev->memory_lock', '&vdev->memory_lock', 'a VF has to suspend while its PF enables VFs: the VFs here are awake by then'],
+  [
+    '&new_dev_set->lock',
+    '&vdev->vma_lock',
+    'a process has to end while a hot reset holds its memory: the paths here run one after the other',
+  ],
+  [
+    '&vdev->memory_lock',
+    '&vdev->memory_lock',
+    'a VF has to suspend while its PF enables VFs: the VFs here are awake by then',
+  ],
   ['(work_completion)(&dev->power.work)', '&vdev->irqlock', 'work items are no lock classes here'],
   ['(work_completion)(&dev->power.work)', '&vdev->memory_lock', 'work items are no lock classes here'],
   ['(work_completion)(&virqfd->inject)', '&vdev->memory_lock', 'work items are no lock classes here'],
@@ -53,7 +61,9 @@ const NOT_HERE: readonly (readonly [held: string, taken: string, why: string])[]
 ];
 
 /** Recorded on v7 alone because the path was not run on base. */
-const ON_BOTH_HERE: readonly (readonly [held: string, taken: string])[] = [['&vdev->memory_lock', 'pci_bus_sem']];
+const ON_BOTH_HERE: readonly (readonly [held: string, taken: string])[] = [
+  ['&vdev->memory_lock', 'pci_bus_sem'],
+];
 
 /** Enabling VFs probes them under the PF's memory_lock: from v5.19 on, and in every revision. */
 const VF_PROBE = ['&vdev->memory_lock', '&new_dev_set->lock'];
@@ -84,7 +94,9 @@ describe('the lock order of a real kernel', () => {
   it('is silent on base and on v7, but for VFs that are probed while they are enabled', () => {
     for (const rev of ['base', 'v7']) {
       expect(g[rev]?.findings.filter((f) => f.path !== 'SR-IOV')).toEqual([]);
-      const others = g[rev]?.cycles.filter((c) => !c.some((name, i) => name === VF_PROBE[0] && c[i + 1] === VF_PROBE[1]));
+      const others = g[rev]?.cycles.filter(
+        (c) => !c.some((name, i) => name === VF_PROBE[0] && c[i + 1] === VF_PROBE[1]),
+      );
       expect(others).toEqual([]);
     }
   });
@@ -98,7 +110,9 @@ describe('the lock orders of the revisions', () => {
     expect(pair('v4')).toEqual(['&vdev->igate > &vdev->memory_lock > &vdev->igate']);
     for (const rev of ['v3', 'v5', 'v6', 'v7']) expect(pair(rev)).toEqual([]);
     const { onlyA, onlyB } = lockDifferences(g['v4'] as LockGraph, g['v7'] as LockGraph);
-    expect(onlyA.map((e) => [e.from, e.to, e.fns.at(-1)])).toEqual([['&vdev->memory_lock', '&vdev->igate', 'vfio_pci_core_runtime_resume']]);
+    expect(onlyA.map((e) => [e.from, e.to, e.fns.at(-1)])).toEqual([
+      ['&vdev->memory_lock', '&vdev->igate', 'vfio_pci_core_runtime_resume'],
+    ]);
     expect(onlyB.map((e) => e.to)).toEqual(['&vdev->irqlock', '&vdev->irqlock']);
   });
 

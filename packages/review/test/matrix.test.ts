@@ -1,7 +1,14 @@
 // SPDX-License-Identifier: GPL-2.0-only
 // What a user gets from every call in every state, and what user space sees of a revision.
 import { beforeAll, describe, expect, it } from 'vitest';
-import { cellText, errnoDifferences, errnoMatrix, type ErrnoMatrix, uapi, uapiDifferences } from '../src/matrix/index.ts';
+import {
+  cellText,
+  errnoDifferences,
+  errnoMatrix,
+  type ErrnoMatrix,
+  uapi,
+  uapiDifferences,
+} from '../src/matrix/index.ts';
 
 const m: Record<string, ErrnoMatrix> = {};
 
@@ -27,20 +34,68 @@ describe('errno by call and state', () => {
     ['runtime PM off', 'GET_INFO', ['ok', 'ok', 'ok', 'ok', 'ok', 'ok']],
     ['resume error', 'GET_INFO', ['ok', 'EINVAL', 'EIO', 'EIO', 'EIO', 'EIO']],
     ['resume error', 'read config', ['ok', 'EINVAL', 'EIO', 'EIO', 'EIO', 'EIO']],
-    ['not open', 'open the device', ['ok, wakes', 'ok, wakes', 'ok, wakes', 'ok, wakes', 'ok, wakes', 'ok, wakes'].map((t, i) => (i === 0 ? 'ok' : t))],
-    ['not open, resume fails', 'open the device', ['EINVAL', 'EINVAL', 'EINVAL', 'EINVAL', 'EINVAL', 'EINVAL']],
-    ['engaged, asleep', 'PROBE SET 3', ['no such state', 'ok, wakes', 'ok', 'ok, wakes', 'ok, wakes', 'ok, wakes']],
-    ['engaged, asleep', 'FEATURE argsz 4', ['no such state', 'EINVAL, wakes', 'EINVAL', 'EINVAL, wakes', 'EINVAL, wakes', 'EINVAL, wakes']],
+    [
+      'not open',
+      'open the device',
+      ['ok, wakes', 'ok, wakes', 'ok, wakes', 'ok, wakes', 'ok, wakes', 'ok, wakes'].map((t, i) =>
+        i === 0 ? 'ok' : t,
+      ),
+    ],
+    [
+      'not open, resume fails',
+      'open the device',
+      ['EINVAL', 'EINVAL', 'EINVAL', 'EINVAL', 'EINVAL', 'EINVAL'],
+    ],
+    [
+      'engaged, asleep',
+      'PROBE SET 3',
+      ['no such state', 'ok, wakes', 'ok', 'ok, wakes', 'ok, wakes', 'ok, wakes'],
+    ],
+    [
+      'engaged, asleep',
+      'FEATURE argsz 4',
+      ['no such state', 'EINVAL, wakes', 'EINVAL', 'EINVAL, wakes', 'EINVAL, wakes', 'EINVAL, wakes'],
+    ],
     ['engaged, asleep', 'read 0 bytes', ['no such state', 'ok', 'ok', 'ok', 'ok', 'ok']],
-    ['engaged, asleep', 'read memory BAR', ['no such state', 'EIO', 'EIO, wakes', 'ok, wakes', 'ok, wakes', 'ok, wakes']],
-    ['engaged, asleep', 'touch a mapping', ['no such state', 'SIGBUS, wakes', 'SIGBUS', 'SIGBUS', 'SIGBUS', 'SIGBUS'].map((t, i) => (i === 1 ? 'SIGBUS' : t))],
-    ['engaged, asleep', 'ENTER alone', ['no such state', '+EINVAL, wakes', 'EINVAL', 'EINVAL, wakes', 'EINVAL, wakes', 'EINVAL, wakes']],
-    ['engaged, asleep', 'EXIT', ['no such state', 'ok, wakes', 'ok, wakes', 'ok, wakes', 'ok, wakes', 'ok, wakes']],
+    [
+      'engaged, asleep',
+      'read memory BAR',
+      ['no such state', 'EIO', 'EIO, wakes', 'ok, wakes', 'ok, wakes', 'ok, wakes'],
+    ],
+    [
+      'engaged, asleep',
+      'touch a mapping',
+      ['no such state', 'SIGBUS, wakes', 'SIGBUS', 'SIGBUS', 'SIGBUS', 'SIGBUS'].map((t, i) =>
+        i === 1 ? 'SIGBUS' : t,
+      ),
+    ],
+    [
+      'engaged, asleep',
+      'ENTER alone',
+      ['no such state', '+EINVAL, wakes', 'EINVAL', 'EINVAL, wakes', 'EINVAL, wakes', 'EINVAL, wakes'],
+    ],
+    [
+      'engaged, asleep',
+      'EXIT',
+      ['no such state', 'ok, wakes', 'ok, wakes', 'ok, wakes', 'ok, wakes', 'ok, wakes'],
+    ],
     ['engaged, asleep, resume fails', 'GET_INFO', ['no such state', 'EINVAL', 'EIO', 'EIO', 'EIO', 'EIO']],
     ['engaged, asleep, resume fails', 'EXIT', ['no such state', 'EINVAL', 'EINVAL', 'EIO', 'EIO', 'EIO']],
-    ['asleep, wake to be told', 'ENTER alone', ['no such state', 'no such state', 'no such state', 'ok, wakes', 'ok, wakes', 'ok, wakes']],
-    ['woken and told', 'touch a mapping', ['no such state', 'no such state', 'no such state', 'ok', 'ok', 'ok']],
-    ['held awake by the flag', 'touch a mapping', ['no such state', 'no such state', 'SIGBUS', 'no such state', 'no such state', 'no such state']],
+    [
+      'asleep, wake to be told',
+      'ENTER alone',
+      ['no such state', 'no such state', 'no such state', 'ok, wakes', 'ok, wakes', 'ok, wakes'],
+    ],
+    [
+      'woken and told',
+      'touch a mapping',
+      ['no such state', 'no such state', 'no such state', 'ok', 'ok', 'ok'],
+    ],
+    [
+      'held awake by the flag',
+      'touch a mapping',
+      ['no such state', 'no such state', 'SIGBUS', 'no such state', 'no such state', 'no such state'],
+    ],
     ['after EXIT', 'touch a mapping', ['no such state', 'ok', 'ok', 'ok', 'ok', 'ok']],
   ])('%s: %s', (state, call, expected) => {
     expect(['base', 'v3', 'v4', 'v5', 'v6', 'v7'].map((rev) => cell(rev, state, call))).toEqual(expected);
@@ -53,18 +108,32 @@ describe('errno by call and state', () => {
 
   it('differs from v4 to v7, and says where', () => {
     const list = errnoDifferences(m['v4'] as ErrnoMatrix, m['v7'] as ErrnoMatrix);
-    expect(list).toContainEqual({ state: 'engaged, asleep', call: 'read memory BAR', a: 'EIO, wakes', b: 'ok, wakes' });
-    expect(list).toContainEqual({ state: 'held awake by the flag', call: '', a: 'reachable', b: 'no such state' });
+    expect(list).toContainEqual({
+      state: 'engaged, asleep',
+      call: 'read memory BAR',
+      a: 'EIO, wakes',
+      b: 'ok, wakes',
+    });
+    expect(list).toContainEqual({
+      state: 'held awake by the flag',
+      call: '',
+      a: 'reachable',
+      b: 'no such state',
+    });
     expect(list.length).toBeGreaterThan(100);
   });
 
   it('has findings only where vfio lets a user reach a device in D3hot through I/O ports, and in v3', () => {
     const found = Object.values(m).flatMap((x) =>
       Object.entries(x.cells).flatMap(([state, calls]) =>
-        Object.entries(calls).flatMap(([call, c]) => c.findings.map((kind) => `${x.revision} | ${state} | ${call} | ${kind}`)),
+        Object.entries(calls).flatMap(([call, c]) =>
+          c.findings.map((kind) => `${x.revision} | ${state} | ${call} | ${kind}`),
+        ),
       ),
     );
-    const ports = ['base', 'v3', 'v4', 'v5', 'v6', 'v7'].map((rev) => `${rev} | D3hot by the guest | read I/O BAR | d3hot-access`);
+    const ports = ['base', 'v3', 'v4', 'v5', 'v6', 'v7'].map(
+      (rev) => `${rev} | D3hot by the guest | read I/O BAR | d3hot-access`,
+    );
     expect(found.sort()).toEqual(
       [
         ...ports,

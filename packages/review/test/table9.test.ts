@@ -7,10 +7,18 @@ const LATE = ['v5', 'v6', 'v7'];
 
 /** What the mails say, by aspect; `late` is the same for v5, v6 and v7. */
 const EXPECTED: Record<string, Record<string, string>> = {
-  uAPI: { v3: 'features 3; GET, SET; 64-bit state', v4: 'features 3; GET, SET; 32-bit flags, 32 reserved', late: 'features 3, 4, 5; SET; no payload' },
+  uAPI: {
+    v3: 'features 3; GET, SET; 64-bit state',
+    v4: 'features 3; GET, SET; 32-bit flags, 32 reserved',
+    late: 'features 3, 4, 5; SET; no payload',
+  },
   'engaged flag': { v3: 'platform_pm_engaged', v4: 'pm_runtime_engaged', late: 'pm_runtime_engaged' },
   'precondition for entry': { v3: 'device in D3hot', v4: 'none', late: 'none' },
-  'second ENTER / EXIT without ENTER': { v3: '+EINVAL / +EINVAL', v4: '-EINVAL / -EINVAL', late: '-EINVAL / 0' },
+  'second ENTER / EXIT without ENTER': {
+    v3: '+EINVAL / +EINVAL',
+    v4: '-EINVAL / -EINVAL',
+    late: '-EINVAL / 0',
+  },
   'entry drops its reference': {
     v3: 'unlocked 1 to 2, under write lock 2 to 1, unlocked 1 to 0',
     v4: 'unlocked 1 to 0',

@@ -22,7 +22,10 @@ interface Options {
 export function register(cli: CAC, io: Io): void {
   cli
     .command('claims', 'Judge what was said in the review by running it')
-    .option('--revision <names>', 'Revisions, separated by commas: v4, v7, v4@4, base (default: v3,v4,v5,v6,v7)')
+    .option(
+      '--revision <names>',
+      'Revisions, separated by commas: v4, v7, v4@4, base (default: v3,v4,v5,v6,v7)',
+    )
     .option('--id <ids>', 'Claims, separated by commas: C11, C35 (default: all)')
     .option('--table', 'Run what sets the revisions apart instead: one aspect a row')
     .option('--seed <n>', 'Run races under the random schedule of this seed only')
@@ -32,7 +35,8 @@ export function register(cli: CAC, io: Io): void {
     .action(async (options: Options) => {
       const { CLAIM_REVISIONS } = await import('@vfio-lab/review');
       const revisions = options.revision === undefined ? CLAIM_REVISIONS : words(options.revision);
-      if (revisions.length === 0) throw new UsageError('--revision names nothing', 'give names, separated by commas');
+      if (revisions.length === 0)
+        throw new UsageError('--revision names nothing', 'give names, separated by commas');
       if (options.table === true) return runTable(revisions, options, io);
       return runClaims(revisions, options, io);
     });
@@ -68,7 +72,10 @@ async function runClaims(revisions: readonly string[], options: Options, io: Io)
     return;
   }
   const paint = colors(io);
-  const lines = ids === undefined ? overview(claims, revisions, paint, width(io)) : claims.flatMap((c) => details(c, revisions, paint, width(io)));
+  const lines =
+    ids === undefined
+      ? overview(claims, revisions, paint, width(io))
+      : claims.flatMap((c) => details(c, revisions, paint, width(io)));
   io.stdout.write(`${lines.join('\n')}\n`);
 }
 
@@ -79,26 +86,67 @@ function painted(c: ClaimResult, verdict: Verdict | undefined, paint: Colors, lo
   return (c.sense === 'rule') === (verdict === 'holds') ? paint.green(word) : paint.red(word);
 }
 
-const SHORT: Record<Verdict, string> = { holds: 'holds', 'does-not-hold': 'no', 'not-reachable': 'n/r', 'not-about-behaviour': '-' };
-const LONG: Record<Verdict, string> = { holds: 'holds', 'does-not-hold': 'does not hold', 'not-reachable': 'not reachable', 'not-about-behaviour': 'not about behaviour' };
+const SHORT: Record<Verdict, string> = {
+  holds: 'holds',
+  'does-not-hold': 'no',
+  'not-reachable': 'n/r',
+  'not-about-behaviour': '-',
+};
+const LONG: Record<Verdict, string> = {
+  holds: 'holds',
+  'does-not-hold': 'does not hold',
+  'not-reachable': 'not reachable',
+  'not-about-behaviour': 'not about behaviour',
+};
 const LEGEND = 'holds: true of this revision; no: not true; n/r: not reachable in it; -: not about behaviour';
 
-function overview(claims: readonly ClaimResult[], revisions: readonly string[], paint: Colors, room: number): string[] {
-  const shape = [{ title: 'claim' }, { title: 'said of' }, ...revisions.map((title) => ({ title })), { title: 'what was said', flexible: true }];
-  const rows = claims.map((c) => [c.id, c.on, ...revisions.map((rev) => painted(c, c.verdicts[rev], paint)), c.text]);
+function overview(
+  claims: readonly ClaimResult[],
+  revisions: readonly string[],
+  paint: Colors,
+  room: number,
+): string[] {
+  const shape = [
+    { title: 'claim' },
+    { title: 'said of' },
+    ...revisions.map((title) => ({ title })),
+    { title: 'what was said', flexible: true },
+  ];
+  const rows = claims.map((c) => [
+    c.id,
+    c.on,
+    ...revisions.map((rev) => painted(c, c.verdicts[rev], paint)),
+    c.text,
+  ]);
   const judged = claims.filter((c) => c.kind === 'behaviour').length;
-  return [...table(shape, rows, { width: room, head: paint.bold }), '', LEGEND, `${claims.length} claims, ${judged} about behaviour; vfio-lab claims --id C11 shows the evidence`];
+  return [
+    ...table(shape, rows, { width: room, head: paint.bold }),
+    '',
+    LEGEND,
+    `${claims.length} claims, ${judged} about behaviour; vfio-lab claims --id C11 shows the evidence`,
+  ];
 }
 
 function details(c: ClaimResult, revisions: readonly string[], paint: Colors, room: number): string[] {
-  const lines = [`${paint.bold(c.id)} ${c.who}, ${c.when}, on ${c.on}`, ...wrap(c.text, room - 2).map((l) => `  ${l}`), ...wrap(`then: ${c.fate}`, room - 2).map((l) => `  ${l}`)];
+  const lines = [
+    `${paint.bold(c.id)} ${c.who}, ${c.when}, on ${c.on}`,
+    ...wrap(c.text, room - 2).map((l) => `  ${l}`),
+    ...wrap(`then: ${c.fate}`, room - 2).map((l) => `  ${l}`),
+  ];
   for (const rev of revisions) {
     const verdict = c.verdicts[rev];
     const evidence = c.evidence[rev];
     if (verdict === undefined || evidence === undefined) continue;
-    lines.push(`  ${rev}: ${painted(c, verdict, paint, LONG[verdict])}`, ...wrap(evidence.text, room - 4).map((l) => `    ${l}`));
-    if (evidence.command !== undefined && evidence.seed !== undefined) lines.push(`    again: ${evidence.command}`);
-    for (const e of evidence.events ?? []) lines.push(`    ${(e.at / 1e6).toFixed(4)} ms  ${e.task}  ${e.kind}  ${e.text}${e.fn === '' ? '' : `  (${e.fn})`}`);
+    lines.push(
+      `  ${rev}: ${painted(c, verdict, paint, LONG[verdict])}`,
+      ...wrap(evidence.text, room - 4).map((l) => `    ${l}`),
+    );
+    if (evidence.command !== undefined && evidence.seed !== undefined)
+      lines.push(`    again: ${evidence.command}`);
+    for (const e of evidence.events ?? [])
+      lines.push(
+        `    ${(e.at / 1e6).toFixed(4)} ms  ${e.task}  ${e.kind}  ${e.text}${e.fn === '' ? '' : `  (${e.fn})`}`,
+      );
   }
   return [...lines, ''];
 }
@@ -122,10 +170,13 @@ function renderTable(rows: readonly TableRow[], revisions: readonly string[], io
   const paint = colors(io);
   return rows.flatMap((row) => {
     const groups = new Map<string, string[]>();
-    for (const rev of revisions) groups.set(row.cells[rev] ?? '', [...(groups.get(row.cells[rev] ?? '') ?? []), rev]);
+    for (const rev of revisions)
+      groups.set(row.cells[rev] ?? '', [...(groups.get(row.cells[rev] ?? '') ?? []), rev]);
     const lines = [...groups].flatMap(([cell, revs]) => {
       const head = `  ${revs.join(' ')}: `;
-      return wrap(cell, width(io) - head.length).map((l, i) => (i === 0 ? head : ' '.repeat(head.length)) + l);
+      return wrap(cell, width(io) - head.length).map(
+        (l, i) => (i === 0 ? head : ' '.repeat(head.length)) + l,
+      );
     });
     return [paint.bold(row.aspect), ...lines];
   });

@@ -1,12 +1,36 @@
 // SPDX-License-Identifier: GPL-2.0-only
 // One open device on a booted machine, in words that mean the same on every revision.
 import type { Kernel, vfio_pci_core_device } from '@vfio-lab/headers';
-import { EINVAL, errno_name, type eventfd_ctx, RPM_SUSPENDING, type rpm_status, slab_live, slab_mark } from '@vfio-lab/kernel';
-import { pci, type pci_dev, PCI_PM_CTRL_PME_ENABLE, pci_power_name } from '@vfio-lab/pci';
+import {
+  EINVAL,
+  errno_name,
+  type eventfd_ctx,
+  RPM_SUSPENDING,
+  type rpm_status,
+  slab_live,
+  slab_mark,
+} from '@vfio-lab/kernel';
+import { type pci_dev, PCI_PM_CTRL_PME_ENABLE, pci_power_name } from '@vfio-lab/pci';
 import { Lab } from '@vfio-lab/scenarios';
 import { revision } from '@vfio-lab/series';
-import { current, type Finding, join, machine, type Policy, RunToBlock, spawn, type TraceEvent } from '@vfio-lab/sim';
-import { bootTestbed, type LowPower, lowPowerOf, type Testbed, type User, type VfioDevice } from '@vfio-lab/testbed';
+import {
+  current,
+  type Finding,
+  join,
+  machine,
+  type Policy,
+  RunToBlock,
+  spawn,
+  type TraceEvent,
+} from '@vfio-lab/sim';
+import {
+  bootTestbed,
+  type LowPower,
+  lowPowerOf,
+  type Testbed,
+  type User,
+  type VfioDevice,
+} from '@vfio-lab/testbed';
 
 /** The device that most checks use: the first endpoint of our machines. */
 export const CARD = '0000:01:00.0';
@@ -239,7 +263,10 @@ export class Bench {
 
   /** Be called when the eventfd by which the user is told of a wake gains a count; after enterNotified(). */
   onSignal(told: () => void): void {
-    const ctx = (this.field('pm_wake_eventfd_ctx') ?? this.field('pme_trigger')) as eventfd_ctx | null | undefined;
+    const ctx = (this.field('pm_wake_eventfd_ctx') ?? this.field('pme_trigger')) as
+      | eventfd_ctx
+      | null
+      | undefined;
     if (!ctx) throw new Error('nobody waits to be told');
     let { count } = ctx;
     Object.defineProperty(ctx, 'count', {
@@ -277,7 +304,9 @@ export class Bench {
   async concurrently(programs: Record<string, () => Promise<void>>, policy: Policy): Promise<string> {
     machine.policy = policy;
     machine.restart_recording();
-    const tasks = Object.entries(programs).map(([name, program]) => spawn(name, program, { process: this.testbed.process }));
+    const tasks = Object.entries(programs).map(([name, program]) =>
+      spawn(name, program, { process: this.testbed.process }),
+    );
     for (const task of tasks) await join(task);
     const token = machine.schedule;
     machine.policy = new RunToBlock();
@@ -326,17 +355,20 @@ export async function runBench<T>(
 }
 
 function finding(kind: string, text: string): void {
-  machine.findings.push({ kind, text, task: current.name, fns: [], held: [], at: machine.clock.now, detail: {} });
+  machine.findings.push({
+    kind,
+    text,
+    task: current.name,
+    fns: [],
+    held: [],
+    at: machine.clock.now,
+    detail: {},
+  });
 }
 
-/** Names of revisions that a check brings in itself: the what-ifs that go on top of `rev`, if any does. */
+/** The what-if of this name on top of a revision; null where it does not go. */
 export function withWhatIf(rev: string, name: string): string | null {
   const { series, prefix, whatifs } = revision(rev);
   if (series?.name !== 'v4' || prefix !== series.patches.length || whatifs.length > 0) return null;
   return `v4+${name}`;
-}
-
-/** Functions of the machine by address. */
-export function functions(): string[] {
-  return pci().devices.map((d) => d.dev.name);
 }

@@ -12,7 +12,7 @@ import type { Claim, ClaimContext, ClaimResult, Evidence, Judgement, Verdict } f
 export const CLAIM_REVISIONS: readonly string[] = ['v3', 'v4', 'v5', 'v6', 'v7'];
 
 /** Random schedules of a race when the claim does not say. */
-const RUNS = 20;
+const RUNS = 12;
 
 export interface JudgeOptions {
   /** Ids of the claims to judge; default: all. */
@@ -39,7 +39,10 @@ export function claimById(id: string): Claim {
  * @returns one result a claim, in order; a claim that was stopped before has no verdict for the rest
  * @throws InputError for an unknown revision or id
  */
-export async function judgeClaims(revisions: readonly string[], opts: JudgeOptions = {}): Promise<ClaimResult[]> {
+export async function judgeClaims(
+  revisions: readonly string[],
+  opts: JudgeOptions = {},
+): Promise<ClaimResult[]> {
   for (const rev of revisions) revision(rev);
   const chosen = opts.ids === undefined ? claims : opts.ids.map(claimById);
   const total = chosen.length * revisions.length;
@@ -60,7 +63,11 @@ export async function judgeClaims(revisions: readonly string[], opts: JudgeOptio
 }
 
 /** Judge one claim on one revision. */
-export async function judgeClaim(claim: Claim, rev: string, opts: Pick<JudgeOptions, 'seed' | 'tracing'> = {}): Promise<{ verdict: Verdict; evidence: Evidence }> {
+export async function judgeClaim(
+  claim: Claim,
+  rev: string,
+  opts: Pick<JudgeOptions, 'seed' | 'tracing'> = {},
+): Promise<{ verdict: Verdict; evidence: Evidence }> {
   if (claim.check === undefined) return { verdict: 'not-about-behaviour', evidence: { text: claim.fate } };
   let events: TraceEvent[] = [];
   const keep = (run: { events: TraceEvent[] }): void => void (events = run.events);
@@ -78,14 +85,17 @@ export async function judgeClaim(claim: Claim, rev: string, opts: Pick<JudgeOpti
       return run;
     },
     race: (race, o = {}) => {
-      const seeds = opts.seed === undefined ? Array.from({ length: o.runs ?? RUNS }, (_, i) => i) : [opts.seed];
+      const seeds =
+        opts.seed === undefined ? Array.from({ length: o.runs ?? RUNS }, (_, i) => i) : [opts.seed];
       return runRace(o.revision ?? rev, race, seeds, tracing, keep);
     },
   };
-  const judged: Judgement = missing === null ? await claim.check(context) : { verdict: 'not-reachable', text: missing };
+  const judged: Judgement =
+    missing === null ? await claim.check(context) : { verdict: 'not-reachable', text: missing };
   const { verdict, ...rest } = judged;
   // The base has part 1 in its merged form, in place of the first five patches of v3.
-  if (rev.startsWith('v3') && /^v3 [1-5]\//.test(claim.on)) rest.text += '; v3 runs with that patch as it was merged';
+  if (rev.startsWith('v3') && /^v3 [1-5]\//.test(claim.on))
+    rest.text += '; v3 runs with that patch as it was merged';
   const command = `vfio-lab claims --id ${claim.id} --revision ${rev}${judged.seed === undefined ? '' : ` --seed ${judged.seed} --trace`}`;
   return { verdict, evidence: { ...rest, command, ...(tracing && { events }) } };
 }

@@ -53,7 +53,13 @@ export interface RaceResult {
 }
 
 /** Run a race under the random schedules of these seeds. */
-export async function runRace<S>(rev: string, race: Race<S>, seeds: readonly number[], tracing = false, events?: (run: Awaited<ReturnType<typeof runBench>>) => void): Promise<RaceResult> {
+export async function runRace<S>(
+  rev: string,
+  race: Race<S>,
+  seeds: readonly number[],
+  tracing = false,
+  events?: (run: Awaited<ReturnType<typeof runBench>>) => void,
+): Promise<RaceResult> {
   const result: RaceResult = { runs: 0, outcomes: {}, findings: {} };
   for (const seed of seeds) {
     let schedule = '';

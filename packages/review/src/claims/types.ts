@@ -14,7 +14,12 @@ import type { Race, RaceResult } from './race.ts';
  */
 export type Verdict = 'holds' | 'does-not-hold' | 'not-reachable' | 'not-about-behaviour';
 
-export const VERDICTS: readonly Verdict[] = ['holds', 'does-not-hold', 'not-reachable', 'not-about-behaviour'];
+export const VERDICTS: readonly Verdict[] = [
+  'holds',
+  'does-not-hold',
+  'not-reachable',
+  'not-about-behaviour',
+];
 
 /** How a claim is meant: a defect (bad where it holds), a rule (bad where it does not), or neither. */
 export type Sense = 'defect' | 'rule' | 'remark';

@@ -1,7 +1,20 @@
 // SPDX-License-Identifier: GPL-2.0-only
 // What was said of v3 (April to June 2022).
-import { vfio_pci_core_device, VFIO_DEVICE_GET_PCI_HOT_RESET_INFO, VFIO_DEVICE_GET_REGION_INFO, VFIO_DEVICE_IOEVENTFD } from '@vfio-lab/headers';
-import { dev_set_drvdata, EINVAL, EIO, GFP_KERNEL, kfree, kzalloc, list_for_each_entry } from '@vfio-lab/kernel';
+import {
+  vfio_pci_core_device,
+  VFIO_DEVICE_GET_PCI_HOT_RESET_INFO,
+  VFIO_DEVICE_GET_REGION_INFO,
+  VFIO_DEVICE_IOEVENTFD,
+} from '@vfio-lab/headers';
+import {
+  dev_set_drvdata,
+  EINVAL,
+  EIO,
+  GFP_KERNEL,
+  kfree,
+  kzalloc,
+  list_for_each_entry,
+} from '@vfio-lab/kernel';
 import { mutex_lock, mutex_unlock } from '@vfio-lab/locking';
 import { PCI_BASE_ADDRESS_0, PCI_D0 } from '@vfio-lab/pci';
 import { pm_runtime_get_noresume, pm_runtime_put, pm_runtime_put_noidle } from '@vfio-lab/runtime-pm';
@@ -71,7 +84,10 @@ export const v3Claims: readonly Claim[] = [
             dev_set_drvdata(pdev.dev, null);
             return ret;
           };
-          return { right: await attempt('itself'), other: await attempt({ what: 'a struct of a variant driver' }) };
+          return {
+            right: await attempt('itself'),
+            other: await attempt({ what: 'a struct of a variant driver' }),
+          };
         },
         { open: [] },
       );
@@ -115,7 +131,12 @@ export const v3Claims: readonly Claim[] = [
       );
       const v = valueOf(run);
       const same = JSON.stringify(v.before) === JSON.stringify(v.after);
-      return judge(v.ret < 0 && same, `${errno(v.ret)}, and every count as before`, `${errno(v.ret)}, counts ${v.before.join(' ')} become ${v.after.join(' ')}`, { ...v, ret: errno(v.ret), reset: errno(v.reset) });
+      return judge(
+        v.ret < 0 && same,
+        `${errno(v.ret)}, and every count as before`,
+        `${errno(v.ret)}, counts ${v.before.join(' ')} become ${v.after.join(' ')}`,
+        { ...v, ret: errno(v.ret), reset: errno(v.reset) },
+      );
     },
   },
   {
@@ -167,7 +188,11 @@ export const v3Claims: readonly Claim[] = [
       const v = valueOf(run);
       const raw = [v.failed, v.disabled].filter((r) => r !== -EIO);
       const words = `GET_INFO gives ${errno(v.failed)} after a failed resume, ${errno(v.disabled)} with runtime PM off`;
-      return judge(raw.length > 0, words, words, { failed: errno(v.failed), disabled: errno(v.disabled), exit: errno(v.exit) });
+      return judge(raw.length > 0, words, words, {
+        failed: errno(v.failed),
+        disabled: errno(v.disabled),
+        exit: errno(v.exit),
+      });
     },
   },
   {
@@ -216,7 +241,10 @@ export const v3Claims: readonly Claim[] = [
       });
       const values = { forced, runs: r.runs, without, findings: Object.keys(r.findings) };
       if (without === 0 && Object.keys(r.findings).length === 0)
-        return unreachable(`unbind waits for the close: no ioctl without a driver in ${r.runs} schedules (taken away by hand: ${forced} lost)`, values);
+        return unreachable(
+          `unbind waits for the close: no ioctl without a driver in ${r.runs} schedules (taken away by hand: ${forced} lost)`,
+          values,
+        );
       return { verdict: 'holds', text: `${without} ioctls without a driver in ${r.runs} schedules`, values };
     },
   },
@@ -246,7 +274,9 @@ export const v3Claims: readonly Claim[] = [
       const values: Record<string, string> = { plain: await after((b) => b.enter()) };
       if (c.low.has.reentryDisable) values['flag'] = await after((b) => b.enter({ reentryDisable: true }));
       if (c.low.has.wakeup) values['wakeup'] = await after((b) => b.enterNotified());
-      const words = `after a wake by the host: ${Object.entries(values).map(([how, s]) => `${how} ENTER ${s}`).join(', ')}`;
+      const words = `after a wake by the host: ${Object.entries(values)
+        .map(([how, s]) => `${how} ENTER ${s}`)
+        .join(', ')}`;
       return judge(!Object.values(values).includes('active'), words, words, values);
     },
   },
@@ -297,12 +327,21 @@ export const v3Claims: readonly Claim[] = [
           const saved = b.vdev.pm_save !== null;
           await b.exit();
           await b.settle();
-          return { entered, saved, kept: (await b.lspci(CARD) >= 0) && (await b.lab.lspci(CARD, PCI_BASE_ADDRESS_0)) === bar };
+          return {
+            entered,
+            saved,
+            kept: (await b.lspci(CARD)) >= 0 && (await b.lab.lspci(CARD, PCI_BASE_ADDRESS_0)) === bar,
+          };
         },
         { topology: 'nosoftrst' },
       );
       const hot = valueOf(run);
-      return judge(!ok(fromD0), `ENTER gives ${errno(fromD0)} in D0, ${errno(hot.entered)} in D3hot`, `ENTER gives ${errno(fromD0)} in D0, ${errno(hot.entered)} in D3hot; a NoSoftRst- device ${hot.kept ? 'keeps' : 'loses'} its config`, { fromD0, ...hot });
+      return judge(
+        !ok(fromD0),
+        `ENTER gives ${errno(fromD0)} in D0, ${errno(hot.entered)} in D3hot`,
+        `ENTER gives ${errno(fromD0)} in D0, ${errno(hot.entered)} in D3hot; a NoSoftRst- device ${hot.kept ? 'keeps' : 'loses'} its config`,
+        { fromD0, ...hot },
+      );
     },
   },
   {
@@ -320,7 +359,11 @@ export const v3Claims: readonly Claim[] = [
         async (b) => {
           let suspending = false;
           let calls = 0;
-          b.spy('vfio_pci_core_runtime_suspend', () => void (suspending = true), () => void (suspending = false));
+          b.spy(
+            'vfio_pci_core_runtime_suspend',
+            () => void (suspending = true),
+            () => void (suspending = false),
+          );
           b.spy('vfio_pci_set_power_state', () => void (calls += suspending ? 1 : 0));
           await b.lab.bind(CARD);
           const unused = calls;
@@ -333,7 +376,12 @@ export const v3Claims: readonly Claim[] = [
         { open: [] },
       );
       const v = valueOf(run);
-      return judge(v.unused === 0 && v.used > 0, 'unused: it returns at once; used: it brings the device to D0', 'it brings either to D0', v);
+      return judge(
+        v.unused === 0 && v.used > 0,
+        'unused: it returns at once; used: it brings the device to D0',
+        'it brings either to D0',
+        v,
+      );
     },
   },
   {
@@ -346,7 +394,12 @@ export const v3Claims: readonly Claim[] = [
     sense: 'defect',
     fate: 'the access holds a usage reference: config space in v3, every region from v4 on',
     needs: 'low-power',
-    check: (c) => harm(c, configAgainstEnter, 'access in D3cold', { runs: 24, whatIf: 'no-usage-reference', kinds: ['d3cold-access'] }),
+    check: (c) =>
+      harm(c, configAgainstEnter, 'access in D3cold', {
+        runs: 16,
+        whatIf: 'no-usage-reference',
+        kinds: ['d3cold-access'],
+      }),
   },
   {
     id: 'C12',
@@ -368,10 +421,15 @@ export const v3Claims: readonly Claim[] = [
         const d0 = b.pdev.current_state === PCI_D0;
         await b.exit();
         await b.control('auto');
-        return { power_state_d3: d3 ?? 'no such field', d0 };
+        return { power_state_d3: d3 === undefined ? 'no such field' : d3 === true, d0 };
       });
       const v = valueOf(run);
-      return judge(v.power_state_d3 === true && v.d0, 'power_state_d3 is set and the device is in D0', `power_state_d3: ${String(v.power_state_d3)}`, v);
+      return judge(
+        v.power_state_d3 === true && v.d0,
+        'power_state_d3 is set and the device is in D0',
+        `power_state_d3: ${String(v.power_state_d3)}`,
+        v,
+      );
     },
   },
   {
@@ -428,7 +486,12 @@ export const v3Claims: readonly Claim[] = [
         return { high: errno(high), bare: errno(bare) };
       });
       const v = valueOf(run);
-      return judge(v.high === '+EINVAL', `ENTER with the upper word set: ${v.high}`, `ENTER with the upper word set: ${v.high}; without payload: ${v.bare}`, v);
+      return judge(
+        v.high === '+EINVAL',
+        `ENTER with the upper word set: ${v.high}`,
+        `ENTER with the upper word set: ${v.high}; without payload: ${v.bare}`,
+        v,
+      );
     },
   },
   {
@@ -459,7 +522,12 @@ export const v3Claims: readonly Claim[] = [
         { runs: 20 },
       );
       const clean = under === 0 && Object.keys(r.findings).length === 0;
-      return judge(clean, `asleep at none of ${chunks} looks in ${r.runs} schedules`, `asleep at ${under} of ${chunks} looks in ${r.runs} schedules`, { runs: r.runs, chunks, under, findings: Object.keys(r.findings) });
+      return judge(
+        clean,
+        `asleep at none of ${chunks} looks in ${r.runs} schedules`,
+        `asleep at ${under} of ${chunks} looks in ${r.runs} schedules`,
+        { runs: r.runs, chunks, under, findings: Object.keys(r.findings) },
+      );
     },
   },
   {
@@ -484,7 +552,12 @@ export const v3Claims: readonly Claim[] = [
         return { memory, d0, after: typeof (await b.touch(addr)) };
       });
       const v = valueOf(run);
-      return judge(v.memory === 'SIGBUS' && v.d0 === 'SIGBUS', 'SIGBUS after MEMORY=1 and after D0', `MEMORY=1: ${v.memory}, D0: ${v.d0}`, v);
+      return judge(
+        v.memory === 'SIGBUS' && v.d0 === 'SIGBUS',
+        'SIGBUS after MEMORY=1 and after D0',
+        `MEMORY=1: ${v.memory}, D0: ${v.d0}`,
+        v,
+      );
     },
   },
   {
@@ -507,7 +580,11 @@ export const v3Claims: readonly Claim[] = [
         return { ret, locks };
       });
       const v = valueOf(run);
-      if (v.ret === 8 && v.locks.every((l) => l === 'none')) return unreachable(`no lock is held over the ${v.locks.length} pieces of a config write`, { ...v, findings: kinds(run.findings) });
+      if (v.ret === 8 && v.locks.every((l) => l === 'none'))
+        return unreachable(`no lock is held over the ${v.locks.length} pieces of a config write`, {
+          ...v,
+          findings: kinds(run.findings),
+        });
       return { verdict: 'holds', text: `locks over the pieces: ${v.locks.join(', ')}`, values: v };
     },
   },
@@ -526,7 +603,8 @@ export const v3Claims: readonly Claim[] = [
         await b.sleep();
         const { dev, user } = b;
         const words = (...w: number[]): Uint8Array => new Uint8Array(Uint32Array.from(w).buffer);
-        const region = (i: number): Promise<unknown> => user.ioctlBytes(dev.fd, VFIO_DEVICE_GET_REGION_INFO, words(32, 0, i, 0, 0, 0, 0, 0));
+        const region = (i: number): Promise<unknown> =>
+          user.ioctlBytes(dev.fd, VFIO_DEVICE_GET_REGION_INFO, words(32, 0, i, 0, 0, 0, 0, 0));
         const calls: Record<string, () => Promise<unknown>> = {
           GET_INFO: () => dev.numIrqs(),
           'GET_REGION_INFO of BAR 0': () => region(0),
@@ -537,8 +615,14 @@ export const v3Claims: readonly Claim[] = [
           'SET_IRQS INTx unmask': () => dev.unmaskIrq(0),
           'SET_IRQS INTx off': () => dev.disableIrq(0),
           'SET_IRQS REQ': async () => dev.setTrigger(4, await user.eventfd()),
-          IOEVENTFD: async () => user.ioctlBytes(dev.fd, VFIO_DEVICE_IOEVENTFD, words(32, 4, 8, 0, 1, 0, await user.eventfd(), 0)),
-          GET_PCI_HOT_RESET_INFO: () => user.ioctlBytes(dev.fd, VFIO_DEVICE_GET_PCI_HOT_RESET_INFO, words(64, ...new Array<number>(15).fill(0))),
+          IOEVENTFD: async () =>
+            user.ioctlBytes(dev.fd, VFIO_DEVICE_IOEVENTFD, words(32, 4, 8, 0, 1, 0, await user.eventfd(), 0)),
+          GET_PCI_HOT_RESET_INFO: () =>
+            user.ioctlBytes(
+              dev.fd,
+              VFIO_DEVICE_GET_PCI_HOT_RESET_INFO,
+              words(64, ...new Array<number>(15).fill(0)),
+            ),
           PCI_HOT_RESET: () => dev.hotReset([...b.lab.session.groups.values()]),
           RESET: () => dev.reset(),
           'FEATURE of the VF token': () => probe(dev, 0),
@@ -558,7 +642,12 @@ export const v3Claims: readonly Claim[] = [
       });
       const v = valueOf(run);
       const bad = kinds(run.findings);
-      return judge(bad.length === 0, `${v.woke.length} wake it, ${v.slept.length} do not touch it${v.slept.length > 0 ? ` (${v.slept.join(', ')})` : ''}`, `${bad.join(', ')}: ${run.findings[0]?.text ?? ''}`, { ...v, findings: bad });
+      return judge(
+        bad.length === 0,
+        `${v.woke.length} wake it, ${v.slept.length} do not touch it${v.slept.length > 0 ? ` (${v.slept.join(', ')})` : ''}`,
+        `${bad.join(', ')}: ${run.findings[0]?.text ?? ''}`,
+        { ...v, findings: bad },
+      );
     },
   },
   {
@@ -586,14 +675,27 @@ export const v3Claims: readonly Claim[] = [
               const touched = await b.touch(s.addr);
               await b.dev.readConfig(0, 4);
               await b.dev.numIrqs();
-              s.seen.push(`BAR ${bar < 0 ? errno(bar) : 'read'}`, typeof touched === 'string' ? touched : 'loaded');
+              s.seen.push(
+                `BAR ${bar < 0 ? errno(bar) : 'read'}`,
+                typeof touched === 'string' ? touched : 'loaded',
+              );
             },
           }),
           outcome: (_b, s) => Promise.resolve(s.seen.join(', ')),
         },
         { runs: 32 },
       );
-      return judge(Object.keys(r.findings).length === 0, raceText(r), `${Object.keys(r.findings).join(', ')} in ${raceText(r)}`, { runs: r.runs, outcomes: r.outcomes, findings: Object.keys(r.findings) });
+      const [first] = Object.entries(r.findings);
+      const values = { runs: r.runs, outcomes: r.outcomes, findings: Object.keys(r.findings) };
+      if (first === undefined) return { verdict: 'holds', text: raceText(r), values };
+      const [kind, hit] = first;
+      return {
+        verdict: 'does-not-hold',
+        text: `${kind}: ${hit.text} (in ${hit.runs} of ${raceText(r)})`,
+        values,
+        seed: hit.seed,
+        schedule: hit.schedule,
+      };
     },
   },
   {
@@ -615,7 +717,10 @@ export const v3Claims: readonly Claim[] = [
           const vf = b.testbed.endpoints().find((bdf) => !before.includes(bdf));
           if (vf === undefined) throw new Error('no VF came up');
           if (b.testbed.driverOf(vf) === '') await b.lab.bind(vf);
-          const dev = await b.lab.session.open(`${vf} vf_token=01000000-0200-0000-0300-000004000000`, b.testbed.groupOf(vf));
+          const dev = await b.lab.session.open(
+            `${vf} vf_token=01000000-0200-0000-0300-000004000000`,
+            b.testbed.groupOf(vf),
+          );
           const entered = await b.enter({}, dev);
           await b.settle();
           const state = { ...b.state(vf) };
@@ -626,7 +731,12 @@ export const v3Claims: readonly Claim[] = [
         { topology: 'sriov', options: 'enable_sriov=1' },
       );
       const v = valueOf(run);
-      return judge(v.accepted, `ENTER on a VF gives ${v.entered}; the VF is ${v.status}`, `ENTER on a VF gives ${v.entered}`, { ...v, findings: kinds(run.findings) });
+      return judge(
+        v.accepted,
+        `ENTER on a VF gives ${v.entered}; the VF is ${v.status}`,
+        `ENTER on a VF gives ${v.entered}`,
+        { ...v, findings: kinds(run.findings) },
+      );
     },
   },
   {
@@ -651,7 +761,12 @@ export const v3Claims: readonly Claim[] = [
         return { entered: errno(entered), ...state, suspends: b.suspends };
       });
       const v = valueOf(run);
-      return judge(v.status === 'active' && v.suspends === 0, `ENTER ${v.entered}, count ${v.count}, the device stays awake`, `the device is ${v.status}`, v);
+      return judge(
+        v.status === 'active' && v.suspends === 0,
+        `ENTER ${v.entered}, count ${v.count}, the device stays awake`,
+        `the device is ${v.status}`,
+        v,
+      );
     },
   },
   {
@@ -667,7 +782,12 @@ export const v3Claims: readonly Claim[] = [
     check: async (c) => {
       if (!c.has('vfio_pci_set_pme_trigger')) return unreachable('no virtual PME in this revision');
       const entered = valueOf(await c.bench((b) => b.enter()));
-      return judge(!ok(entered), `ENTER without PME gives ${errno(entered)}`, `ENTER without PME gives ${errno(entered)}`, { entered: errno(entered) });
+      return judge(
+        !ok(entered),
+        `ENTER without PME gives ${errno(entered)}`,
+        `ENTER without PME gives ${errno(entered)}`,
+        { entered: errno(entered) },
+      );
     },
   },
   {
@@ -735,9 +855,15 @@ export const v3Claims: readonly Claim[] = [
       );
       const v = valueOf(run);
       const found = kinds(run.findings);
-      const list = Object.entries(v).map(([what, w]) => `${what} ${w ? 'wakes' : 'does not'}`).join(', ');
-      return judge(v.config && v.memory && v.ports && !v.fault, list, `${list}${found.length > 0 ? `: ${found.join(', ')}` : ''}`, { ...v, findings: found });
+      const list = Object.entries(v)
+        .map(([what, w]) => `${what} ${w ? 'wakes' : 'does not'}`)
+        .join(', ');
+      return judge(
+        v.config && v.memory && v.ports && !v.fault,
+        list,
+        `${list}${found.length > 0 ? `: ${found.join(', ')}` : ''}`,
+        { ...v, findings: found },
+      );
     },
   },
 ];
-

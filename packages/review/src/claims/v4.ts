@@ -3,7 +3,16 @@
 import { VFIO_DEVICE_FEATURE_GET } from '@vfio-lab/headers';
 import { EBADF, EINVAL, EIO } from '@vfio-lab/kernel';
 import { rwsem_is_locked } from '@vfio-lab/locking';
-import { PCI_COMMAND, PCI_COMMAND_INTX_DISABLE, PCI_D0, PCI_D3hot, pci_num_vf, PCI_PM_CTRL_PME_ENABLE, PCI_PM_CTRL_PME_STATUS, pci_power_name } from '@vfio-lab/pci';
+import {
+  PCI_COMMAND,
+  PCI_COMMAND_INTX_DISABLE,
+  PCI_D0,
+  PCI_D3hot,
+  pci_num_vf,
+  PCI_PM_CTRL_PME_ENABLE,
+  PCI_PM_CTRL_PME_STATUS,
+  pci_power_name,
+} from '@vfio-lab/pci';
 import { report } from '@vfio-lab/sim';
 import { type Bench, CARD, errno, ok, PMCSR, withWhatIf } from './bench.ts';
 import { enterOnly, exitOnly, harm, judge, kinds, probe, unreachable, valueOf } from './say.ts';
@@ -36,12 +45,18 @@ function watchUndirected(b: Bench): void {
   b.onSuspending(() => {
     const { count, engaged } = b.state();
     if (b.vdev.vdev.open_count > 0 && !engaged && count === 0 && !rwsem_is_locked(b.vdev.memory_lock))
-      report('undirected-suspend', `${b.bdf} goes to sleep although its guest has left low power: nothing holds it awake`);
+      report(
+        'undirected-suspend',
+        `${b.bdf} goes to sleep although its guest has left low power: nothing holds it awake`,
+      );
   });
 }
 
 /** Turn INTx on, and ring while the device is asleep in a state in which it can still interrupt. */
-async function ringWhileSuspendedInD0(c: ClaimContext, rev: string): Promise<{ entered: number; power: string; early: number; late: number; findings: string[] }> {
+async function ringWhileSuspendedInD0(
+  c: ClaimContext,
+  rev: string,
+): Promise<{ entered: number; power: string; early: number; late: number; findings: string[] }> {
   const run = await c.bench(
     async (b) => {
       const fd = await b.user.eventfd();
@@ -66,7 +81,10 @@ async function ringWhileSuspendedInD0(c: ClaimContext, rev: string): Promise<{ e
 }
 
 /** One card asleep, its neighbour on the same line interrupts. */
-async function neighbourRings(c: ClaimContext, rev: string): Promise<{ served: number; wrong: number; findings: string[] }> {
+async function neighbourRings(
+  c: ClaimContext,
+  rev: string,
+): Promise<{ served: number; wrong: number; findings: string[] }> {
   const run = await c.bench(
     async (b) => {
       const mine = await b.user.eventfd();
@@ -132,7 +150,8 @@ export const v4Claims: readonly Claim[] = [
           outcome: async (b) => {
             const vfs = pci_num_vf(b.pdev);
             const power = b.pdev.current_state;
-            if (vfs > 0 && power >= PCI_D3hot) report('vfs-on-d3hot', `${vfs} VFs on a PF in ${b.state().power}`);
+            if (vfs > 0 && power >= PCI_D3hot)
+              report('vfs-on-d3hot', `${vfs} VFs on a PF in ${b.state().power}`);
             await b.lab.host(() => b.testbed.sysfsWrite(NUMVFS, '0'));
             return `${vfs} VFs, ${power === PCI_D0 ? 'D0' : 'D3hot'}`;
           },
@@ -170,7 +189,12 @@ export const v4Claims: readonly Claim[] = [
         { topology: 'nosoftrst' },
       );
       const v = valueOf(run);
-      return judge(v.device === 'D3hot' && v.bridge === 'D0' && run.findings.length === 0, 'device in D3hot, bridge in D0, no finding', `device in ${v.device}, bridge in ${v.bridge}`, { ...v, findings: kinds(run.findings) });
+      return judge(
+        v.device === 'D3hot' && v.bridge === 'D0' && run.findings.length === 0,
+        'device in D3hot, bridge in D0, no finding',
+        `device in ${v.device}, bridge in ${v.bridge}`,
+        { ...v, findings: kinds(run.findings) },
+      );
     },
   },
   {
@@ -185,7 +209,7 @@ export const v4Claims: readonly Claim[] = [
     check: async (c) => {
       const run = await c.bench(async (b) => {
         const { k, vdev } = b;
-        const mask = k.vfio_pci_intx_mask.bind(k) as (v: typeof vdev) => Promise<unknown>;
+        const mask = k.vfio_pci_intx_mask.bind(k) as (v: typeof vdev) => Promise<boolean | undefined>;
         const disintx = (): boolean => (b.pdev.hw.get16(PCI_COMMAND) & PCI_COMMAND_INTX_DISABLE) !== 0;
         const unused = await mask(vdev);
         const quiet = disintx();
@@ -234,12 +258,17 @@ export const v4Claims: readonly Claim[] = [
             },
           }),
         };
-        return harm(c, race, 'interrupt storm', { runs: 30, kinds: ['irq-storm'] });
+        return harm(c, race, 'interrupt storm', { runs: 12, kinds: ['irq-storm'] });
       }
       const values: Record<string, unknown> = { ...seen };
       const other = withWhatIf(c.revision, 'flag-in-handler');
       if (other !== null) values['whatIf'] = { revision: other, ...(await ringWhileSuspendedInD0(c, other)) };
-      return judge(seen.findings.includes('irq-storm'), 'nobody cared: the line is shut down', `asleep in ${seen.power}: ${seen.early} interrupts, ${seen.late} after EXIT, no storm`, values);
+      return judge(
+        seen.findings.includes('irq-storm'),
+        'nobody cared: the line is shut down',
+        `asleep in ${seen.power}: ${seen.early} interrupts, ${seen.late} after EXIT, no storm`,
+        values,
+      );
     },
   },
   {
@@ -299,7 +328,11 @@ export const v4Claims: readonly Claim[] = [
           setup: async (b) => {
             await irqsAgainstEnter.setup(b);
             let inside = 0;
-            b.spy('vfio_pci_set_irqs_ioctl', () => void inside++, () => void inside--);
+            b.spy(
+              'vfio_pci_set_irqs_ioctl',
+              () => void inside++,
+              () => void inside--,
+            );
             b.spy('vfio_pci_core_runtime_suspend', () => void (met += inside > 0 ? 1 : 0));
             return { inside: 0, met: 0 };
           },
@@ -332,7 +365,12 @@ export const v4Claims: readonly Claim[] = [
         return { read, ioctl, resumes: b.resumes, mapping: await b.touch(addr) };
       });
       const v = valueOf(run);
-      return judge(v.read && v.ioctl && v.resumes === 2 && v.mapping === 'SIGBUS', 'config read and ioctl work and wake it, a mapping gives SIGBUS', `config read ${v.read}, ioctl ${v.ioctl}, ${v.resumes} wakes, mapping ${v.mapping}`, v);
+      return judge(
+        v.read && v.ioctl && v.resumes === 2 && v.mapping === 'SIGBUS',
+        'config read and ioctl work and wake it, a mapping gives SIGBUS',
+        `config read ${v.read}, ioctl ${v.ioctl}, ${v.resumes} wakes, mapping ${v.mapping}`,
+        v,
+      );
     },
   },
   {
@@ -379,7 +417,9 @@ export const v4Claims: readonly Claim[] = [
       const gpu = await after('gpu');
       const card = await after('shared-intx');
       const all = Object.values(told).every((n) => n === 1);
-      const words = `told: ${Object.entries(told).map(([w, n]) => `${w} ${n}`).join(', ')}; woken by the host and not asked for, a GPU is ${gpu}, a card ${card}`;
+      const words = `told: ${Object.entries(told)
+        .map(([w, n]) => `${w} ${n}`)
+        .join(', ')}; woken by the host and not asked for, a GPU is ${gpu}, a card ${card}`;
       return judge(all && gpu === card, words, words, { told, gpu, card });
     },
   },
@@ -407,7 +447,12 @@ export const v4Claims: readonly Claim[] = [
       });
       const v = valueOf(run);
       const bit = (f: number): boolean => (f & REENTERY_DISABLE) !== 0;
-      return judge(!bit(v.before) && bit(v.engaged) && !bit(v.after), 'outside: what is usual for the device; inside: what this ENTER asked for', 'it means the same', v);
+      return judge(
+        !bit(v.before) && bit(v.engaged) && !bit(v.after),
+        'outside: what is usual for the device; inside: what this ENTER asked for',
+        'it means the same',
+        v,
+      );
     },
   },
   {
@@ -415,7 +460,7 @@ export const v4Claims: readonly Claim[] = [
     who: ABHISHEK,
     when: '2022-07-01',
     on: 'v4 5/6',
-    text: 'EXIT gives up its claim on low power before it holds the device awake, and the host\'s put lets it sleep in between',
+    text: "EXIT gives up its claim on low power before it holds the device awake, and the host's put lets it sleep in between",
     kind: 'behaviour',
     sense: 'defect',
     fate: 'why get_noresume is inside memory_lock',
@@ -486,7 +531,12 @@ export const v4Claims: readonly Claim[] = [
         }),
       });
       const found = Object.keys(r.findings);
-      return judge(held === 0 && found.length === 0, `memory_lock held by none of ${callbacks} callbacks' callers, no deadlock in ${r.runs} schedules`, `held ${held} times of ${callbacks}; ${found.join(', ')}`, { runs: r.runs, callbacks, held, findings: found });
+      return judge(
+        held === 0 && found.length === 0,
+        `memory_lock held by none of ${callbacks} callbacks' callers, no deadlock in ${r.runs} schedules`,
+        `held ${held} times of ${callbacks}; ${found.join(', ')}`,
+        { runs: r.runs, callbacks, held, findings: found },
+      );
     },
   },
   {
@@ -579,7 +629,12 @@ export const v4Claims: readonly Claim[] = [
         return { atOnce, asleep, woken: b.resumes - before, status: b.state().status, told: await b.told() };
       });
       const v = valueOf(run);
-      return judge(v.atOnce === 'SIGBUS' && v.asleep === 'SIGBUS' && v.woken === 0 && v.told === 0, `SIGBUS, the device is ${v.status}, told ${v.told}`, `${v.atOnce}, ${v.asleep}, woken ${v.woken}, told ${v.told}`, v);
+      return judge(
+        v.atOnce === 'SIGBUS' && v.asleep === 'SIGBUS' && v.woken === 0 && v.told === 0,
+        `SIGBUS, the device is ${v.status}, told ${v.told}`,
+        `${v.atOnce}, ${v.asleep}, woken ${v.woken}, told ${v.told}`,
+        v,
+      );
     },
   },
   {
@@ -603,7 +658,12 @@ export const v4Claims: readonly Claim[] = [
         return { sets, gets };
       });
       const v = valueOf(run);
-      return judge(v.sets['3'] === '0' && v.sets['5'] === '0' && v.gets['3'] !== '0', 'features 3 and 5, SET only', `feature 5: ${v.sets['5']}; GET of 3: ${v.gets['3']}`, v);
+      return judge(
+        v.sets['3'] === '0' && v.sets['5'] === '0' && v.gets['3'] !== '0',
+        'features 3 and 5, SET only',
+        `feature 5: ${v.sets['5']}; GET of 3: ${v.gets['3']}`,
+        v,
+      );
     },
   },
   {
@@ -635,9 +695,20 @@ export const v4Claims: readonly Claim[] = [
       });
       const v = valueOf(run);
       const { tries: t } = v;
-      const right = t['none'] === -EINVAL && t['closed'] === -EBADF && t['a device'] === -EINVAL && t['engaged already'] === -EINVAL;
-      const words = Object.entries(t).map(([k, r]) => `${k} ${errno(r)}`).join(', ');
-      return judge(right && v.idle.count === 1 && !v.idle.engaged && v.ctx && run.findings.length === 0, `${words}; count 1, nothing leaks`, words, { ...v, findings: kinds(run.findings) });
+      const right =
+        t['none'] === -EINVAL &&
+        t['closed'] === -EBADF &&
+        t['a device'] === -EINVAL &&
+        t['engaged already'] === -EINVAL;
+      const words = Object.entries(t)
+        .map(([k, r]) => `${k} ${errno(r)}`)
+        .join(', ');
+      return judge(
+        right && v.idle.count === 1 && !v.idle.engaged && v.ctx && run.findings.length === 0,
+        `${words}; count 1, nothing leaks`,
+        words,
+        { ...v, findings: kinds(run.findings) },
+      );
     },
   },
   {
@@ -658,7 +729,12 @@ export const v4Claims: readonly Claim[] = [
         return { told: await b.told(), ...b.state() };
       });
       const v = valueOf(run);
-      return judge(v.told === 1 && !v.engaged && v.count === 1, 'told once, not engaged, count 1', `told ${v.told}, ${v.engaged ? '' : 'not '}engaged, count ${v.count}`, v);
+      return judge(
+        v.told === 1 && !v.engaged && v.count === 1,
+        'told once, not engaged, count 1',
+        `told ${v.told}, ${v.engaged ? '' : 'not '}engaged, count ${v.count}`,
+        v,
+      );
     },
   },
   {
@@ -709,7 +785,12 @@ export const v4Claims: readonly Claim[] = [
         return { states, enabled, irqs: await b.dev.numIrqs() };
       });
       const v = valueOf(run);
-      return judge(v.states !== 0 && v.enabled && v.irqs === 6, 'PME from every state, PME_En sticks, a sixth interrupt', `PME bits ${v.states === 0 ? 'read 0' : 'are set'}, PME_En ${v.enabled ? 'sticks' : 'does not'}, ${v.irqs} interrupts`, v);
+      return judge(
+        v.states !== 0 && v.enabled && v.irqs === 6,
+        'PME from every state, PME_En sticks, a sixth interrupt',
+        `PME bits ${v.states === 0 ? 'read 0' : 'are set'}, PME_En ${v.enabled ? 'sticks' : 'does not'}, ${v.irqs} interrupts`,
+        v,
+      );
     },
   },
   {
@@ -724,7 +805,8 @@ export const v4Claims: readonly Claim[] = [
     needs: 'low-power',
     check: async (c) => {
       if (!c.has('vfio_pci_set_pme_trigger')) return unreachable('no virtual PME in this revision');
-      const status = async (b: Bench): Promise<boolean> => ((await b.dev.readConfig(PMCSR, 2)) & PCI_PM_CTRL_PME_STATUS) !== 0;
+      const status = async (b: Bench): Promise<boolean> =>
+        ((await b.dev.readConfig(PMCSR, 2)) & PCI_PM_CTRL_PME_STATUS) !== 0;
       const quiet = valueOf(
         await c.bench(async (b) => {
           await b.sleep();
@@ -751,7 +833,15 @@ export const v4Claims: readonly Claim[] = [
           return { told, count, power, kept, cleared, close: await b.told() };
         }),
       );
-      const right = !quiet.exit && quiet.lspci && loud.told === 1 && loud.count === 1 && loud.power === 'active' && loud.kept && loud.cleared && loud.close === 0;
+      const right =
+        !quiet.exit &&
+        quiet.lspci &&
+        loud.told === 1 &&
+        loud.count === 1 &&
+        loud.power === 'active' &&
+        loud.kept &&
+        loud.cleared &&
+        loud.close === 0;
       const words = `EXIT ${quiet.exit ? 'sets' : 'does not set'} it, lspci ${quiet.lspci ? 'sets' : 'does not set'} it; told ${loud.told}, ${loud.power}; writing 0 ${loud.kept ? 'keeps' : 'clears'} it, writing 1 ${loud.cleared ? 'clears' : 'keeps'} it`;
       return judge(right, words, words, { quiet, loud });
     },

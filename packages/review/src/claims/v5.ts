@@ -112,8 +112,15 @@ export const v5Claims: readonly Claim[] = [
         return seen;
       });
       const v = valueOf(run);
-      const words = Object.entries(v).map(([state, ret]) => `${state} ${errno(ret)}`).join(', ');
-      return judge(Object.values(v).every((r) => r <= 0), words, words, v);
+      const words = Object.entries(v)
+        .map(([state, ret]) => `${state} ${errno(ret)}`)
+        .join(', ');
+      return judge(
+        Object.values(v).every((r) => r <= 0),
+        words,
+        words,
+        v,
+      );
     },
   },
   {
@@ -134,7 +141,12 @@ export const v5Claims: readonly Claim[] = [
         return { ret: await enterOnly(b), zaps };
       });
       const v = valueOf(run);
-      return judge(v.zaps > 0 && Math.abs(v.ret) === EINVAL, `zapped, then ${errno(v.ret)}`, `${errno(v.ret)}, and nothing is zapped`, v);
+      return judge(
+        v.zaps > 0 && Math.abs(v.ret) === EINVAL,
+        `zapped, then ${errno(v.ret)}`,
+        `${errno(v.ret)}, and nothing is zapped`,
+        v,
+      );
     },
   },
   {
@@ -189,11 +201,30 @@ export const v5Claims: readonly Claim[] = [
         await b.settle();
         await b.dev.close();
         await b.settle();
-        return { off, exit, close: await b.told(), ctx: b.field('pm_wake_eventfd_ctx') ?? null, count: b.state().count };
+        return {
+          off,
+          exit,
+          close: await b.told(),
+          ctx: b.field('pm_wake_eventfd_ctx') ?? null,
+          count: b.state().count,
+        };
       });
       const v = valueOf(run);
-      const right = v.off.status === 'active' && v.off.told === 0 && v.off.engaged && !v.exit.engaged && v.exit.count === 1 && v.close === 0 && v.ctx === null && v.count === 0;
-      return judge(right && run.findings.length === 0, 'off: awake, told nothing, EXIT leaves count 1; close: told nothing, nothing left', `off: ${v.off.status}, told ${v.off.told}; EXIT: count ${v.exit.count}; close: told ${v.close}, count ${v.count}`, { ...v, ctx: v.ctx === null, findings: kinds(run.findings) });
+      const right =
+        v.off.status === 'active' &&
+        v.off.told === 0 &&
+        v.off.engaged &&
+        !v.exit.engaged &&
+        v.exit.count === 1 &&
+        v.close === 0 &&
+        v.ctx === null &&
+        v.count === 0;
+      return judge(
+        right && run.findings.length === 0,
+        'off: awake, told nothing, EXIT leaves count 1; close: told nothing, nothing left',
+        `off: ${v.off.status}, told ${v.off.told}; EXIT: count ${v.exit.count}; close: told ${v.close}, count ${v.count}`,
+        { ...v, ctx: v.ctx === null, findings: kinds(run.findings) },
+      );
     },
   },
   {
@@ -218,7 +249,12 @@ export const v5Claims: readonly Claim[] = [
         return { ...asleep, after: typeof (await b.touch(addr)), toldAfter: await b.told() };
       });
       const v = valueOf(run);
-      return judge(v.load === 'SIGBUS' && v.status === 'suspended' && v.told === 0, `SIGBUS, asleep, told 0; works once the host has woken it`, `${v.load}, ${v.status}, told ${v.told}`, v);
+      return judge(
+        v.load === 'SIGBUS' && v.status === 'suspended' && v.told === 0,
+        `SIGBUS, asleep, told 0; works once the host has woken it`,
+        `${v.load}, ${v.status}, told ${v.told}`,
+        v,
+      );
     },
   },
   {
@@ -246,7 +282,12 @@ export const v5Claims: readonly Claim[] = [
         return { slept, awake };
       });
       const v = valueOf(run);
-      return judge(v.slept === 1 && v.awake === 0, `told ${v.slept} when it slept, ${v.awake} when it did not`, `told ${v.slept} and ${v.awake}`, v);
+      return judge(
+        v.slept === 1 && v.awake === 0,
+        `told ${v.slept} when it slept, ${v.awake} when it did not`,
+        `told ${v.slept} and ${v.awake}`,
+        v,
+      );
     },
   },
   {
@@ -314,4 +355,3 @@ export const v5Claims: readonly Claim[] = [
     fate: 'merged',
   },
 ];
-

@@ -113,17 +113,30 @@ const STATES: readonly DeviceState[] = [
 ];
 
 const words = (...w: number[]): Uint8Array => new Uint8Array(Uint32Array.from(w).buffer);
-const feature = async (b: Bench, flags: number, size: number): Promise<number> => (await b.dev.feature(flags, new Uint8Array(size))).ret;
+const feature = async (b: Bench, flags: number, size: number): Promise<number> =>
+  (await b.dev.feature(flags, new Uint8Array(size))).ret;
 
 /** Calls by name, those that leave the device as it is first. */
 const CALLS: Readonly<Record<string, (b: Bench) => Promise<number | string>>> = {
   GET_INFO: (b) => b.dev.numIrqs(),
-  'GET_REGION_INFO BAR 0': async (b) => (await b.user.ioctlBytes(b.dev.fd, VFIO_DEVICE_GET_REGION_INFO, words(32, 0, 0, 0, 0, 0, 0, 0))).ret,
-  'GET_REGION_INFO 9': async (b) => (await b.user.ioctlBytes(b.dev.fd, VFIO_DEVICE_GET_REGION_INFO, words(32, 0, 9, 0, 0, 0, 0, 0))).ret,
-  'GET_IRQ_INFO INTx': async (b) => (await b.user.ioctlBytes(b.dev.fd, VFIO_DEVICE_GET_IRQ_INFO, words(16, 0, 0, 0))).ret,
-  'GET_IRQ_INFO 5': async (b) => (await b.user.ioctlBytes(b.dev.fd, VFIO_DEVICE_GET_IRQ_INFO, words(16, 0, 5, 0))).ret,
-  'GET_IRQ_INFO 6': async (b) => (await b.user.ioctlBytes(b.dev.fd, VFIO_DEVICE_GET_IRQ_INFO, words(16, 0, 6, 0))).ret,
-  GET_PCI_HOT_RESET_INFO: async (b) => (await b.user.ioctlBytes(b.dev.fd, VFIO_DEVICE_GET_PCI_HOT_RESET_INFO, words(64, ...new Array<number>(15).fill(0)))).ret,
+  'GET_REGION_INFO BAR 0': async (b) =>
+    (await b.user.ioctlBytes(b.dev.fd, VFIO_DEVICE_GET_REGION_INFO, words(32, 0, 0, 0, 0, 0, 0, 0))).ret,
+  'GET_REGION_INFO 9': async (b) =>
+    (await b.user.ioctlBytes(b.dev.fd, VFIO_DEVICE_GET_REGION_INFO, words(32, 0, 9, 0, 0, 0, 0, 0))).ret,
+  'GET_IRQ_INFO INTx': async (b) =>
+    (await b.user.ioctlBytes(b.dev.fd, VFIO_DEVICE_GET_IRQ_INFO, words(16, 0, 0, 0))).ret,
+  'GET_IRQ_INFO 5': async (b) =>
+    (await b.user.ioctlBytes(b.dev.fd, VFIO_DEVICE_GET_IRQ_INFO, words(16, 0, 5, 0))).ret,
+  'GET_IRQ_INFO 6': async (b) =>
+    (await b.user.ioctlBytes(b.dev.fd, VFIO_DEVICE_GET_IRQ_INFO, words(16, 0, 6, 0))).ret,
+  GET_PCI_HOT_RESET_INFO: async (b) =>
+    (
+      await b.user.ioctlBytes(
+        b.dev.fd,
+        VFIO_DEVICE_GET_PCI_HOT_RESET_INFO,
+        words(64, ...new Array<number>(15).fill(0)),
+      )
+    ).ret,
   'an unknown ioctl': (b) => b.user.ioctl(b.dev.fd, 0x3bff),
   'a bad pointer': (b) => b.user.ioctl(b.dev.fd, VFIO_DEVICE_FEATURE, BAD_POINTER),
   'FEATURE argsz 4': async (b) => (await b.user.ioctlBytes(b.dev.fd, VFIO_DEVICE_FEATURE, words(4, 0))).ret,
@@ -164,7 +177,14 @@ const CALLS: Readonly<Record<string, (b: Bench) => Promise<number | string>>> = 
   'SET_IRQS INTx mask': (b) => b.dev.maskIrq(0),
   'SET_IRQS INTx on': async (b) => b.dev.setTrigger(0, await b.user.eventfd()),
   'SET_IRQS INTx off': (b) => b.dev.disableIrq(0),
-  IOEVENTFD: async (b) => (await b.user.ioctlBytes(b.dev.fd, VFIO_DEVICE_IOEVENTFD, words(32, 4, 8, 0, 1, 0, await b.user.eventfd(), 0))).ret,
+  IOEVENTFD: async (b) =>
+    (
+      await b.user.ioctlBytes(
+        b.dev.fd,
+        VFIO_DEVICE_IOEVENTFD,
+        words(32, 4, 8, 0, 1, 0, await b.user.eventfd(), 0),
+      )
+    ).ret,
   RESET: (b) => b.dev.reset(),
   PCI_HOT_RESET: (b) => b.dev.hotReset([...b.lab.session.groups.values()]),
   'write D3hot': (b) => b.dev.writeConfig(PMCSR, 2, 3),
@@ -188,8 +208,15 @@ function resultText(ret: number | string): string {
 
 /** What a call may leave behind. */
 function snapshot(b: Bench): string {
-  const own = Object.entries(b.vdev).filter(([, v]) => typeof v === 'boolean' || typeof v === 'number' || v === null);
-  return JSON.stringify([b.state(), own, Buffer.from(b.vdev.vconfig ?? []).toString('hex'), [...b.pdev.hw.config.subarray(0, 64)]]);
+  const own = Object.entries(b.vdev).filter(
+    ([, v]) => typeof v === 'boolean' || typeof v === 'number' || v === null,
+  );
+  return JSON.stringify([
+    b.state(),
+    own,
+    Buffer.from(b.vdev.vconfig ?? []).toString('hex'),
+    [...b.pdev.hw.config.subarray(0, 64)],
+  ]);
 }
 
 /** Names of the states that a matrix has, and of the calls. */
@@ -217,7 +244,9 @@ async function openCell(rev: string, state: DeviceState): Promise<ErrnoCell> {
       try {
         await b.lab.open(CARD);
       } catch (error) {
-        result = resultText(Number(/-\d+$/.exec(error instanceof Error ? error.message : '')?.[0] ?? -EINVAL));
+        result = resultText(
+          Number(/-\d+$/.exec(error instanceof Error ? error.message : '')?.[0] ?? -EINVAL),
+        );
       }
       const wakes = b.resumes > before;
       await b.tamper('clear');
@@ -225,14 +254,19 @@ async function openCell(rev: string, state: DeviceState): Promise<ErrnoCell> {
     },
     { topology: 'ports', open: [] },
   );
-  return { result: 'no end', wakes: false, ...run.value, findings: [...new Set(run.findings.map((f) => f.kind))] };
+  return {
+    result: 'no end',
+    wakes: false,
+    ...run.value,
+    findings: [...new Set(run.findings.map((f) => f.kind))],
+  };
 }
 
 /** One machine serves as many calls as leave the device as it was. */
 async function row(rev: string, state: DeviceState): Promise<Record<string, ErrnoCell>> {
   const cells: Record<string, ErrnoCell> = {};
   const names = Object.keys(CALLS);
-  for (let next = 0; next < names.length; ) {
+  for (let next = 0; next < names.length;) {
     const first = next;
     const run = await runBench(
       rev,
@@ -248,7 +282,11 @@ async function row(rev: string, state: DeviceState): Promise<Record<string, Errn
           const ret = await CALLS[names[next]](b);
           const wakes = b.resumes > resumes;
           await b.settle();
-          cells[names[next]] = { result: resultText(ret), wakes, findings: [...new Set(findings.slice(known).map((f) => f.kind))] };
+          cells[names[next]] = {
+            result: resultText(ret),
+            wakes,
+            findings: [...new Set(findings.slice(known).map((f) => f.kind))],
+          };
           if (names[next] === 'close' || snapshot(b) !== before) {
             next++;
             break;
@@ -259,7 +297,11 @@ async function row(rev: string, state: DeviceState): Promise<Record<string, Errn
       { topology: 'ports' },
     );
     if (run.value === undefined && next === first) {
-      cells[names[next]] ??= { result: 'no end', wakes: false, findings: [...new Set(run.findings.map((f) => f.kind))] };
+      cells[names[next]] ??= {
+        result: 'no end',
+        wakes: false,
+        findings: [...new Set(run.findings.map((f) => f.kind))],
+      };
       next++;
     }
   }
@@ -279,7 +321,13 @@ export function errnoDifferences(a: ErrnoMatrix, b: ErrnoMatrix): ErrnoDifferenc
     const inA = a.cells[state];
     const inB = b.cells[state];
     if (inA === undefined || inB === undefined) {
-      if (inA !== inB) list.push({ state, call: '', a: inA === undefined ? 'no such state' : 'reachable', b: inB === undefined ? 'no such state' : 'reachable' });
+      if (inA !== inB)
+        list.push({
+          state,
+          call: '',
+          a: inA === undefined ? 'no such state' : 'reachable',
+          b: inB === undefined ? 'no such state' : 'reachable',
+        });
       continue;
     }
     for (const call of ERRNO_CALLS) {

@@ -79,7 +79,11 @@ const PATHS: readonly Path[] = [
       await b.user.ioctlBytes(b.dev.fd, VFIO_DEVICE_IOEVENTFD, words(32, 4, 0x20, 0, 1, 0, fd, 0));
       await b.user.eventfdWrite(fd, 1n);
       await b.settle();
-      await b.user.ioctlBytes(b.dev.fd, VFIO_DEVICE_IOEVENTFD, words(32, 4, 0x24, 0, 1, 0, await b.user.eventfd(), 0));
+      await b.user.ioctlBytes(
+        b.dev.fd,
+        VFIO_DEVICE_IOEVENTFD,
+        words(32, 4, 0x24, 0, 1, 0, await b.user.eventfd(), 0),
+      );
     },
   },
   {
@@ -189,10 +193,16 @@ export async function lockGraph(rev: string): Promise<LockGraph> {
         testbed = b.testbed;
         await path.run(b);
       },
-      { topology: path.topology, ...(path.options !== undefined && { options: path.options }), ...(path.open !== undefined && { open: path.open }), instrument: true },
+      {
+        topology: path.topology,
+        ...(path.options !== undefined && { options: path.options }),
+        ...(path.open !== undefined && { open: path.open }),
+        instrument: true,
+      },
     );
     for (const name of testbed?.lockdep.classes.keys() ?? []) classes.add(name);
-    for (const [key, edge] of testbed?.lockdep.edges ?? []) if (!edges.has(key)) edges.set(key, { ...edge, path: path.name });
+    for (const [key, edge] of testbed?.lockdep.edges ?? [])
+      if (!edges.has(key)) edges.set(key, { ...edge, path: path.name });
     for (const f of run.findings) findings.push({ path: path.name, kind: f.kind, text: f.text });
   }
   const sorted = [...edges.values()].sort((a, b) => (`${a.from} ${a.to}` < `${b.from} ${b.to}` ? -1 : 1));
@@ -224,7 +234,10 @@ function cyclesOf(edges: readonly LockEdge[]): string[][] {
 }
 
 /** The edges that only one of two graphs has. */
-export function lockDifferences(a: LockGraph, b: LockGraph): { onlyA: LockGraph['edges']; onlyB: LockGraph['edges'] } {
+export function lockDifferences(
+  a: LockGraph,
+  b: LockGraph,
+): { onlyA: LockGraph['edges']; onlyB: LockGraph['edges'] } {
   const keys = (g: LockGraph): Set<string> => new Set(g.edges.map((e) => `${e.from} -> ${e.to}`));
   const inA = keys(a);
   const inB = keys(b);

@@ -28,7 +28,9 @@ async function on<T>(rev: string, body: (b: Bench) => Promise<T>, topology = 'ow
 
 /** Changes of the count in words: 'write 2>1, free 1>0'. */
 function changes(list: readonly CountChange[]): string {
-  return list.map((c) => `${c.lock === '' ? 'unlocked' : `under ${c.lock} lock`} ${c.from} to ${c.to}`).join(', ');
+  return list
+    .map((c) => `${c.lock === '' ? 'unlocked' : `under ${c.lock} lock`} ${c.from} to ${c.to}`)
+    .join(', ');
 }
 
 /** Is the device woken by this? */
@@ -57,7 +59,8 @@ export const ASPECTS: readonly Aspect[] = [
         await exitOnly(b);
         await D3HOT_FIRST(b);
         const high = await set(b.dev, 3, 1, 1);
-        const payload = bare === 0 ? 'no payload' : high === EINVAL ? '64-bit state' : '32-bit flags, 32 reserved';
+        const payload =
+          bare === 0 ? 'no payload' : high === EINVAL ? '64-bit state' : '32-bit flags, 32 reserved';
         return `features ${features.join(', ')}; ${get === -EINVAL ? 'SET' : 'GET, SET'}; ${payload}`;
       }),
   },
@@ -68,7 +71,9 @@ export const ASPECTS: readonly Aspect[] = [
         const names = Object.keys(b.vdev);
         const before = new Map(names.map((n) => [n, b.field(n)]));
         await b.enter();
-        return names.filter((n) => before.get(n) === false && b.field(n) === true && /engaged/.test(n)).join(', ');
+        return names
+          .filter((n) => before.get(n) === false && b.field(n) === true && /engaged/.test(n))
+          .join(', ');
       }),
   },
   {
@@ -101,7 +106,10 @@ export const ASPECTS: readonly Aspect[] = [
         await b.sleep();
         let woken = '';
         const list = b.watchCount();
-        b.spy('vfio_pci_core_runtime_resume', () => void (woken ||= b.engaged() ? 'woken before' : 'woken after'));
+        b.spy(
+          'vfio_pci_core_runtime_resume',
+          () => void (woken ||= b.engaged() ? 'woken before' : 'woken after'),
+        );
         await exitOnly(b);
         const taken = list.find((c) => c.lock === 'write' && c.to > c.from);
         await b.enter();
@@ -114,10 +122,11 @@ export const ASPECTS: readonly Aspect[] = [
   },
   {
     name: 'the feature itself wakes the device',
-    observe: (rev) => on(rev, async (b) => {
-      await b.sleep();
-      return (await wakes(b, () => probe(b.dev, 3))) ? 'yes' : 'no';
-    }),
+    observe: (rev) =>
+      on(rev, async (b) => {
+        await b.sleep();
+        return (await wakes(b, () => probe(b.dev, 3))) ? 'yes' : 'no';
+      }),
   },
   {
     name: 'errno of a failed wake',
@@ -149,7 +158,9 @@ export const ASPECTS: readonly Aspect[] = [
             });
             const works = region === 'cfg' ? ret === id : ret >= 0 && woken;
             const name = { cfg: 'config', bar0: 'memory', bar1: 'ports' }[region];
-            words.push(`${name} ${woken ? 'wakes' : 'does not wake'}, ${ret === -EIO ? '-EIO' : works ? 'works' : 'reaches nobody'}`);
+            words.push(
+              `${name} ${woken ? 'wakes' : 'does not wake'}, ${ret === -EIO ? '-EIO' : works ? 'works' : 'reaches nobody'}`,
+            );
           }
           return words.join('; ');
         },
@@ -163,14 +174,18 @@ export const ASPECTS: readonly Aspect[] = [
     observe: (rev) =>
       on(rev, async (b) => {
         const addr = await b.dev.mmap('bar0', 4096);
-        const see = async (): Promise<string> => (typeof (await b.touch(addr)) === 'string' ? 'SIGBUS' : 'works');
+        const see = async (): Promise<string> =>
+          typeof (await b.touch(addr)) === 'string' ? 'SIGBUS' : 'works';
         await b.enter(b.low.has.reentryDisable ? { reentryDisable: true } : {});
         await b.settle();
         const asleep = await see();
         await b.lspci();
         const woken = await see();
         await b.exit();
-        const words = [`asleep ${asleep}`, `${b.low.has.reentryDisable ? 'held awake' : 'after lspci'} ${woken}`];
+        const words = [
+          `asleep ${asleep}`,
+          `${b.low.has.reentryDisable ? 'held awake' : 'after lspci'} ${woken}`,
+        ];
         words.push(`after EXIT ${await see()}`);
         if (b.low.has.wakeup) {
           await b.enterNotified();
@@ -260,7 +275,8 @@ export const ASPECTS: readonly Aspect[] = [
         const en = (await b.dev.readConfig(PMCSR, 2)) & PCI_PM_CTRL_PME_ENABLE;
         await b.sleep();
         await b.lspci();
-        const status = async (): Promise<boolean> => ((await b.dev.readConfig(PMCSR, 2)) & PCI_PM_CTRL_PME_STATUS) !== 0;
+        const status = async (): Promise<boolean> =>
+          ((await b.dev.readConfig(PMCSR, 2)) & PCI_PM_CTRL_PME_STATUS) !== 0;
         const set1 = await status();
         await b.exit();
         await b.dev.writeConfig(PMCSR, 2, PCI_PM_CTRL_PME_STATUS);
@@ -281,7 +297,11 @@ export const ASPECTS: readonly Aspect[] = [
         const note = (word: string): void => {
           if (inside === current) order.push(word);
         };
-        b.spy('vfio_pci_core_runtime_resume', () => void (inside = current), () => void (inside = null));
+        b.spy(
+          'vfio_pci_core_runtime_resume',
+          () => void (inside = current),
+          () => void (inside = null),
+        );
         b.spy('vfio_pci_intx_unmask', () => note('unmask INTx'));
         if (notifies) b.onSignal(() => note('signal'));
         b.watchCount((c) => {
@@ -299,7 +319,11 @@ export const ASPECTS: readonly Aspect[] = [
         async (b) => {
           let inside = false;
           let d0 = 0;
-          b.spy('vfio_pci_core_runtime_suspend', () => void (inside = true), () => void (inside = false));
+          b.spy(
+            'vfio_pci_core_runtime_suspend',
+            () => void (inside = true),
+            () => void (inside = false),
+          );
           b.spy('vfio_pci_set_power_state', () => void (d0 += inside ? 1 : 0));
           await b.lab.bind(CARD);
           return d0 > 0 ? 'sets D0' : 'returns early';
@@ -315,7 +339,11 @@ export const ASPECTS: readonly Aspect[] = [
       on(rev, async (b) => {
         let inside: unknown = null;
         let how = 'not at all';
-        b.spy('vfio_pci_core_runtime_suspend', () => void (inside = current), () => void (inside = null));
+        b.spy(
+          'vfio_pci_core_runtime_suspend',
+          () => void (inside = current),
+          () => void (inside = null),
+        );
         b.spy('vfio_pci_set_power_state', () => {
           if (inside === current) how = `${b.memoryLock() || 'no'} lock`;
         });
@@ -336,7 +364,8 @@ export async function revisionTable(
     const row: TableRow = { aspect: aspect.name, cells: {} };
     rows.push(row);
     for (const rev of revisions) {
-      if ((await progress?.(done++, ASPECTS.length * revisions.length, `${aspect.name} on ${rev}`)) === true) return rows;
+      if ((await progress?.(done++, ASPECTS.length * revisions.length, `${aspect.name} on ${rev}`)) === true)
+        return rows;
       row.cells[rev] = await aspect.observe(rev);
     }
   }

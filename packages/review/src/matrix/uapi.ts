@@ -1,6 +1,12 @@
 // SPDX-License-Identifier: GPL-2.0-only
 // What user space sees of a revision, by asking it.
-import { VFIO_DEVICE_FEATURE, VFIO_DEVICE_FEATURE_GET, VFIO_DEVICE_FEATURE_SET, VFIO_DEVICE_GET_INFO, VFIO_DEVICE_GET_IRQ_INFO } from '@vfio-lab/headers';
+import {
+  VFIO_DEVICE_FEATURE,
+  VFIO_DEVICE_FEATURE_GET,
+  VFIO_DEVICE_FEATURE_SET,
+  VFIO_DEVICE_GET_INFO,
+  VFIO_DEVICE_GET_IRQ_INFO,
+} from '@vfio-lab/headers';
 import { EINVAL } from '@vfio-lab/kernel';
 import { PCI_D3hot } from '@vfio-lab/pci';
 import { type Bench, errno, PMCSR, runBench } from '../claims/bench.ts';
@@ -24,7 +30,10 @@ export async function uapi(rev: string): Promise<Record<string, string>> {
     facts['GET_INFO interrupts'] = String(info.out[3]);
     for (let index = 0; index < 7; index++) {
       const irq = await words(b, VFIO_DEVICE_GET_IRQ_INFO, 16, 0, index, 0);
-      facts[`GET_IRQ_INFO ${index}`] = irq.ret < 0 ? errno(irq.ret) : `${IRQ_FLAGS.filter((_, bit) => (irq.out[1] & (1 << bit)) !== 0).join('+') || 'no flags'}, ${irq.out[3]} vectors`;
+      facts[`GET_IRQ_INFO ${index}`] =
+        irq.ret < 0
+          ? errno(irq.ret)
+          : `${IRQ_FLAGS.filter((_, bit) => (irq.out[1] & (1 << bit)) !== 0).join('+') || 'no flags'}, ${irq.out[3]} vectors`;
     }
     for (const [feature, name] of FEATURES.entries()) {
       facts[`PROBE SET ${name}`] = errno(await probe(b.dev, feature));
@@ -53,12 +62,21 @@ export async function uapi(rev: string): Promise<Record<string, string>> {
     facts[`SET 3 with ${name}, upper word 1`] = await fresh(rev, (b) => set(b.dev, 3, value, 1));
   }
   facts['SET 4 with an eventfd'] = await fresh(rev, async (b) => set(b.dev, 4, await b.user.eventfd(), 0));
-  facts['SET 4 with an eventfd, reserved 1'] = await fresh(rev, async (b) => set(b.dev, 4, await b.user.eventfd(), 1));
+  facts['SET 4 with an eventfd, reserved 1'] = await fresh(rev, async (b) =>
+    set(b.dev, 4, await b.user.eventfd(), 1),
+  );
   facts['SET 4 with -1'] = await fresh(rev, (b) => set(b.dev, 4, 0xffff_ffff, 0));
   facts['SET 4 with a closed fd'] = await fresh(rev, (b) => set(b.dev, 4, 9999, 0));
   facts['SET 5 when not in low power'] = await fresh(rev, (b) => set(b.dev, 5));
-  facts['SET and GET of 3 at once'] = await fresh(rev, async (b) => (await b.dev.feature(VFIO_DEVICE_FEATURE_GET | VFIO_DEVICE_FEATURE_SET | 3, new Uint8Array(8))).ret);
-  facts['a feature header of 4 bytes'] = await fresh(rev, async (b) => (await words(b, VFIO_DEVICE_FEATURE, 4, 0)).ret);
+  facts['SET and GET of 3 at once'] = await fresh(
+    rev,
+    async (b) =>
+      (await b.dev.feature(VFIO_DEVICE_FEATURE_GET | VFIO_DEVICE_FEATURE_SET | 3, new Uint8Array(8))).ret,
+  );
+  facts['a feature header of 4 bytes'] = await fresh(
+    rev,
+    async (b) => (await words(b, VFIO_DEVICE_FEATURE, 4, 0)).ret,
+  );
   return facts;
 }
 
@@ -88,7 +106,10 @@ async function smallest(rev: string, feature: number): Promise<string> {
 }
 
 /** The facts that differ, and those that only one has. */
-export function uapiDifferences(a: Readonly<Record<string, string>>, b: Readonly<Record<string, string>>): UapiDifference[] {
+export function uapiDifferences(
+  a: Readonly<Record<string, string>>,
+  b: Readonly<Record<string, string>>,
+): UapiDifference[] {
   return [...new Set([...Object.keys(a), ...Object.keys(b)])]
     .map((what) => ({ what, a: a[what] ?? '', b: b[what] ?? '' }))
     .filter((d) => d.a !== d.b);
