@@ -28,7 +28,9 @@ describe('vfio-lab review A B', () => {
     expect(await run(['review', 'v6', 'v7', '--json', '--html', dir, ...FAST], io)).toBe(0);
     const c = JSON.parse(io.out);
     expect(c.sameBehaviour).toBe(true);
-    expect(Object.keys(c)).toEqual(expect.arrayContaining(['patches', 'functions', 'scenarios', 'comments', 'ledger', 'claims']));
+    expect(Object.keys(c)).toEqual(
+      expect.arrayContaining(['patches', 'functions', 'scenarios', 'comments', 'ledger', 'claims']),
+    );
     expect(io.err).toMatch(/^\d+ pages; open \S+index\.html\n$/);
     expect(existsSync(path.join(dir, 'scenario-low-power-enter.html'))).toBe(true);
   });
@@ -39,7 +41,10 @@ describe('vfio-lab review A B', () => {
     [['review', 'v4', 'v7', '--series', 'x'], /--series with two revisions/],
     [['review', 'v4', 'v7', '--series-a', '/nope'], /no such file: \/nope/],
     [['review', 'v4', 'v7', '--linux', '/nope'], /--linux without a range/],
-    [['review', 'v4', 'v7', '--linux', '/nope', '--range-a', 'a..b'], /: \/nope a\.\.b: give a git directory/],
+    [
+      ['review', 'v4', 'v7', '--linux', '/nope', '--range-a', 'a..b'],
+      /: \/nope a\.\.b: give a git directory/,
+    ],
     [['review', 'v4', 'v7', '--range-a', 'a..b'], /a range without a tree/],
     [['check', 'v9'], /no series "v9"/],
     [['check', 'v7', '--format', 'kta'], /no format "kta": did you mean ktap\?/],
@@ -67,7 +72,9 @@ describe('vfio-lab check', () => {
     const io = capture();
 
     expect(await run(['check', 'v6', 'v7', '--format', 'ktap', '--schedules', '1'], io)).toBe(0);
-    expect(io.out).toMatch(/^KTAP version 1\n1\.\.1\n {2}KTAP version 1\n {2}# Subtest: scenarios\n {2}1\.\.\d+\n/);
+    expect(io.out).toMatch(
+      /^KTAP version 1\n1\.\.1\n {2}KTAP version 1\n {2}# Subtest: scenarios\n {2}1\.\.\d+\n/,
+    );
     expect(io.out).toMatch(/\nok 1 scenarios\n$/);
   });
 });

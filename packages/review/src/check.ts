@@ -43,14 +43,17 @@ export function checksOfReview(r: Review): CheckGroup[] {
       ...old.map((f) => `${f.kind}, as before the series: ${f.text}`),
       ...(last === undefined ? ['not run'] : [outcomes(last)]),
     ].join('; ');
-    const status: CheckStatus = fresh.length > 0 ? 'fail' : old.length > 0 || last === undefined ? 'warn' : 'pass';
+    const status: CheckStatus =
+      fresh.length > 0 ? 'fail' : old.length > 0 || last === undefined ? 'warn' : 'pass';
     return { name: s.name, status, text };
   });
   const prefixes = r.patches.map((p) => {
     const bad = r.scenarios.flatMap((s) => {
       const cell = s.cells.find((c) => c.prefix === p.number);
       const first = kinds(s.cells[0]);
-      return kinds(cell).filter((k) => !first.includes(k)).map((k) => `${s.name}: ${k}`);
+      return kinds(cell)
+        .filter((k) => !first.includes(k))
+        .map((k) => `${s.name}: ${k}`);
     });
     const missing = p.missing.map((f) => `${f}() is not ported`);
     const text = [...bad, ...missing].join('; ') || 'works at this prefix';
@@ -72,7 +75,11 @@ export function checksOfComparison(c: Comparison): CheckGroup[] {
     const parts = [
       ...fresh.map((f) => `${f.kind}: ${f.text}`),
       ...gone.map((k) => `no more ${k}`),
-      s.state === 'differs' ? `${c.a.name}: ${outcomes(s.a)}; ${c.b.name}: ${outcomes(s.b)}` : s.state === 'same' ? 'the same step by step' : 'the same to see',
+      s.state === 'differs'
+        ? `${c.a.name}: ${outcomes(s.a)}; ${c.b.name}: ${outcomes(s.b)}`
+        : s.state === 'same'
+          ? 'the same step by step'
+          : 'the same to see',
     ];
     return { name: s.name, status, text: parts.join('; ') };
   });
@@ -89,7 +96,11 @@ export function checksOfComparison(c: Comparison): CheckGroup[] {
 
 function group(name: string, items: CheckGroup['items'], about: string): CheckGroup {
   const n = (status: CheckStatus): number => items.filter((i) => i.status === status).length;
-  const counts = [`${n('pass')} of ${items.length} fine`, ...(n('warn') > 0 ? [`${n('warn')} to look at`] : []), ...(n('fail') > 0 ? [`${n('fail')} failed`] : [])];
+  const counts = [
+    `${n('pass')} of ${items.length} fine`,
+    ...(n('warn') > 0 ? [`${n('warn')} to look at`] : []),
+    ...(n('fail') > 0 ? [`${n('fail')} failed`] : []),
+  ];
   return { name, status: worst(items), summary: `${about}: ${counts.join(', ')}`, items };
 }
 
@@ -127,7 +138,8 @@ export function mailText(what: string, groups: readonly CheckGroup[]): string {
   const lines = [`vfio-lab on ${what}:`, ''];
   for (const g of groups) {
     lines.push(...fold(`- ${g.summary}`, '  '));
-    for (const i of g.items.filter((x) => x.status !== 'pass')) lines.push(...fold(`  ${i.status === 'fail' ? 'FAIL' : 'look'}  ${i.name}: ${i.text}`, '        '));
+    for (const i of g.items.filter((x) => x.status !== 'pass'))
+      lines.push(...fold(`  ${i.status === 'fail' ? 'FAIL' : 'look'}  ${i.name}: ${i.text}`, '        '));
   }
   return `${lines.join('\n')}\n`;
 }
@@ -148,7 +160,8 @@ function fold(text: string, indent: string): string[] {
 /** The name of the series that a mail is part of, by Message-ID or subject and version. Throws InputError. */
 export function seriesOfMail(mail: string): string {
   const head = (mail.split(/\r?\n\r?\n/, 1)[0] ?? '').replace(/\r?\n[ \t]+/g, ' ');
-  const header = (name: string): string => new RegExp(`^${name}:\\s*(.*)$`, 'im').exec(head)?.[1]?.trim() ?? '';
+  const header = (name: string): string =>
+    new RegExp(`^${name}:\\s*(.*)$`, 'im').exec(head)?.[1]?.trim() ?? '';
   const id = header('message-id').replace(/^<|>$/g, '');
   const subject = parseSubject(header('subject'));
   const found = SERIES.find((s) => {
@@ -157,5 +170,9 @@ export function seriesOfMail(mail: string): string {
     return [s.title, ...s.patches.map((p) => p.patch.subject)].includes(subject.title);
   });
   if (found !== undefined) return found.name;
-  throw new InputError('a mail of no series that is ported', 'standard input', `there are ${SERIES.map((s) => s.name).join(', ')}`);
+  throw new InputError(
+    'a mail of no series that is ported',
+    'standard input',
+    `there are ${SERIES.map((s) => s.name).join(', ')}`,
+  );
 }

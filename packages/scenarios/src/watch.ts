@@ -72,7 +72,8 @@ export function traceFlags(vdev: vfio_pci_core_device): void {
       enumerable: true,
       get: () => value,
       set: (to: unknown) => {
-        if (to !== value) trace('flag', `${name} = ${typeof to === 'object' ? (to === null ? 'NULL' : 'set') : String(to)}`);
+        const shown = typeof to === 'boolean' ? String(to) : to === null ? 'NULL' : 'set';
+        if (to !== value) trace('flag', `${name} = ${shown}`);
         value = to;
       },
     });

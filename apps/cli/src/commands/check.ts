@@ -22,8 +22,13 @@ const FORMATS = ['b4', 'ktap', 'text'];
 /** Registers the command. */
 export function register(cli: CAC, io: Io): void {
   cli
-    .command('check <series> [other]', 'The verdict on a series, or on a revision against another, for other tools')
-    .option('--format <name>', 'b4 (JSON for b4 review), ktap, or text to quote in a mail', { default: 'text' })
+    .command(
+      'check <series> [other]',
+      'The verdict on a series, or on a revision against another, for other tools',
+    )
+    .option('--format <name>', 'b4 (JSON for b4 review), ktap, or text to quote in a mail', {
+      default: 'text',
+    })
     .option('--series <file>', 'The series as mailed')
     .option('--series-a <file>', 'The same, of the first of two revisions')
     .option('--series-b <file>', 'The same, of the second')
@@ -34,11 +39,15 @@ export function register(cli: CAC, io: Io): void {
       const { format } = options;
       if (!FORMATS.includes(format)) {
         const guess = nearest(format, FORMATS);
-        throw new UsageError(`no format "${format}"`, guess === null ? `there are ${FORMATS.join(', ')}` : `did you mean ${guess}?`);
+        throw new UsageError(
+          `no format "${format}"`,
+          guess === null ? `there are ${FORMATS.join(', ')}` : `did you mean ${guess}?`,
+        );
       }
       const { b4Checks, ktap, mailText, seriesOfMail } = await import('@vfio-lab/review');
       const known = name === STDIN ? seriesOfMail(new TextDecoder().decode(readInput(STDIN))) : name;
-      const groups = other === undefined ? await one(known, options, io) : await two(known, other, options, io);
+      const groups =
+        other === undefined ? await one(known, options, io) : await two(known, other, options, io);
       if (format === 'b4') writeJson(io, b4Checks(groups));
       else if (format === 'ktap') io.stdout.write(ktap(groups));
       else io.stdout.write(mailText(other === undefined ? known : `${known} and ${other}`, groups));
@@ -53,22 +62,34 @@ async function read(file: string | undefined): Promise<Series | undefined> {
 }
 
 async function one(name: string, options: Options, io: Io): Promise<CheckGroup[]> {
-  if (options.seriesA !== undefined || options.seriesB !== undefined) throw new UsageError('--series-a or --series-b with one series', 'give --series');
+  if (options.seriesA !== undefined || options.seriesB !== undefined)
+    throw new UsageError('--series-a or --series-b with one series', 'give --series');
   const { checksOfReview, reviewSeries, seriesByName } = await import('@vfio-lab/review');
   seriesByName(name);
   const series = await read(options.series);
   const watch = follow(io, `check ${name}`);
-  const review = await reviewSeries(name, { ...(series !== undefined && { series }), ...schedules(options), progress: watch.progress });
+  const review = await reviewSeries(name, {
+    ...(series !== undefined && { series }),
+    ...schedules(options),
+    progress: watch.progress,
+  });
   watch.end();
   return stopped(review.stopped, checksOfReview(review));
 }
 
 async function two(a: string, b: string, options: Options, io: Io): Promise<CheckGroup[]> {
-  if (options.series !== undefined) throw new UsageError('--series with two revisions', 'give --series-a and --series-b');
+  if (options.series !== undefined)
+    throw new UsageError('--series with two revisions', 'give --series-a and --series-b');
   const { checksOfComparison, compareRevisions } = await import('@vfio-lab/review');
   const [seriesA, seriesB] = [await read(options.seriesA), await read(options.seriesB)];
   const watch = follow(io, `check ${a} ${b}`);
-  const comparison = await compareRevisions(a, b, { seriesA: seriesA ?? null, seriesB: seriesB ?? null, claims: false, ...schedules(options), progress: watch.progress });
+  const comparison = await compareRevisions(a, b, {
+    seriesA: seriesA ?? null,
+    seriesB: seriesB ?? null,
+    claims: false,
+    ...schedules(options),
+    progress: watch.progress,
+  });
   watch.end();
   return stopped(comparison.stopped, checksOfComparison(comparison));
 }
@@ -78,11 +99,16 @@ const schedules = (options: Options): { schedules?: number } =>
 
 function stopped(early: boolean, groups: CheckGroup[]): CheckGroup[] {
   if (!early) return groups;
-  const items: CheckGroup['items'] = [{ name: 'interrupted', status: 'fail', text: 'stopped before the end' }];
+  const items: CheckGroup['items'] = [
+    { name: 'interrupted', status: 'fail', text: 'stopped before the end' },
+  ];
   return [...groups, { name: 'complete', status: 'fail', summary: 'stopped before the end', items }];
 }
 
-function follow(io: Io, label: string): { progress(done: number, total: number, what: string): Promise<boolean>; end(): void } {
+function follow(
+  io: Io,
+  label: string,
+): { progress(done: number, total: number, what: string): Promise<boolean>; end(): void } {
   const meter = progress(io, label);
   const interrupt = interruptible();
   return {

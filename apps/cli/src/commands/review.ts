@@ -3,7 +3,6 @@
 import type { Cell, Comment, Review, ReviewedPatch, Series } from '@vfio-lab/review';
 import type { CAC } from 'cac';
 import { UsageError } from '../program.ts';
-import { renderComparison } from '../ui/comparison.ts';
 import { colors, type Colors, type Io, readInput, width, writeJson } from '../ui/io.ts';
 import { interruptible } from '../ui/interrupt.ts';
 import { writePages } from '../ui/pages.ts';
@@ -28,8 +27,14 @@ interface Options {
 /** Registers the command. */
 export function register(cli: CAC, io: Io): void {
   cli
-    .command('review <series> [other]', 'Review a series by running it at every prefix, or two revisions side by side')
-    .option('--series <file>', 'The series as mailed: a saved patchwork page or an mbox, with its review thread')
+    .command(
+      'review <series> [other]',
+      'Review a series by running it at every prefix, or two revisions side by side',
+    )
+    .option(
+      '--series <file>',
+      'The series as mailed: a saved patchwork page or an mbox, with its review thread',
+    )
     .option('--series-a <file>', 'The same, of the first of two revisions')
     .option('--series-b <file>', 'The same, of the second')
     .option('--linux <dir>', 'A kernel tree that has both, with --range-a and --range-b')
@@ -51,10 +56,15 @@ const PAIR_ONLY = ['seriesA', 'seriesB', 'linux', 'rangeA', 'rangeB', 'full'] as
 
 async function one(name: string, options: Options, io: Io): Promise<void> {
   for (const o of PAIR_ONLY)
-    if (options[o] !== undefined) throw new UsageError(`--${o.replace(/[A-Z]/, (l) => `-${l.toLowerCase()}`)} with one revision`, 'name two: vfio-lab review v4 v7');
+    if (options[o] !== undefined)
+      throw new UsageError(
+        `--${o.replace(/[A-Z]/, (l) => `-${l.toLowerCase()}`)} with one revision`,
+        'name two: vfio-lab review v4 v7',
+      );
   const { readSeries, reviewSeries, seriesByName } = await import('@vfio-lab/review');
   seriesByName(name);
-  const series = options.series === undefined ? undefined : await readSeries(readInput(options.series), options.series);
+  const series =
+    options.series === undefined ? undefined : await readSeries(readInput(options.series), options.series);
   const meter = progress(io, `review ${name}`);
   const interrupt = interruptible();
   const review = await reviewSeries(name, {
@@ -69,14 +79,19 @@ async function one(name: string, options: Options, io: Io): Promise<void> {
   interrupt.end();
   if (options.html !== undefined) {
     const { reviewPages } = await import('@vfio-lab/review/html');
-    writePages(options.html, await reviewPages(review, { series: series ?? null, claims: options.claims !== false }), io);
+    writePages(
+      options.html,
+      await reviewPages(review, { series: series ?? null, claims: options.claims !== false }),
+      io,
+    );
   }
   if (options.json === true) writeJson(io, review);
   else if (options.html === undefined) io.stdout.write(`${render(review, io).join('\n')}\n`);
 }
 
 async function two(a: string, b: string, options: Options, io: Io): Promise<void> {
-  if (options.series !== undefined) throw new UsageError('--series with two revisions', 'give --series-a and --series-b');
+  if (options.series !== undefined)
+    throw new UsageError('--series with two revisions', 'give --series-a and --series-b');
   const { compareRevisions } = await import('@vfio-lab/review');
   const given = await sides(options);
   const meter = progress(io, `review ${a} ${b}`);
@@ -95,24 +110,33 @@ async function two(a: string, b: string, options: Options, io: Io): Promise<void
   interrupt.end();
   if (options.html !== undefined) {
     const { comparisonPages } = await import('@vfio-lab/review/html');
-    writePages(options.html, await comparisonPages(comparison), io);
+    writePages(options.html, comparisonPages(comparison), io);
   }
+  const { renderComparison } = await import('../ui/comparison.ts');
   if (options.json === true) writeJson(io, comparison);
-  else if (options.html === undefined) io.stdout.write(`${renderComparison(comparison, io, { full: options.full === true }).join('\n')}\n`);
+  else if (options.html === undefined)
+    io.stdout.write(`${renderComparison(comparison, io, { full: options.full === true }).join('\n')}\n`);
 }
 
 /** The C of both sides, from files or from a kernel tree. */
-async function sides(options: Options): Promise<{ seriesA: Series | null; seriesB: Series | null; fromGit: boolean }> {
+async function sides(
+  options: Options,
+): Promise<{ seriesA: Series | null; seriesB: Series | null; fromGit: boolean }> {
   const { readSeries, seriesFromGit } = await import('@vfio-lab/review');
   const { linux, rangeA, rangeB } = options;
-  const file = async (name: string | undefined): Promise<Series | null> => (name === undefined ? null : readSeries(readInput(name), name));
+  const file = async (name: string | undefined): Promise<Series | null> =>
+    name === undefined ? null : readSeries(readInput(name), name);
   if (linux === undefined) {
-    if (rangeA !== undefined || rangeB !== undefined) throw new UsageError('a range without a tree', 'give --linux <git directory>');
+    if (rangeA !== undefined || rangeB !== undefined)
+      throw new UsageError('a range without a tree', 'give --linux <git directory>');
     return { seriesA: await file(options.seriesA), seriesB: await file(options.seriesB), fromGit: false };
   }
-  if (options.seriesA !== undefined || options.seriesB !== undefined) throw new UsageError('--linux and a series', 'give one of the two');
-  if (rangeA === undefined && rangeB === undefined) throw new UsageError('--linux without a range', 'give --range-a first..last and --range-b first..last');
-  const range = async (r: string | undefined): Promise<Series | null> => (r === undefined ? null : seriesFromGit(linux, String(r)));
+  if (options.seriesA !== undefined || options.seriesB !== undefined)
+    throw new UsageError('--linux and a series', 'give one of the two');
+  if (rangeA === undefined && rangeB === undefined)
+    throw new UsageError('--linux without a range', 'give --range-a first..last and --range-b first..last');
+  const range = async (r: string | undefined): Promise<Series | null> =>
+    r === undefined ? null : seriesFromGit(linux, String(r));
   return { seriesA: await range(rangeA), seriesB: await range(rangeB), fromGit: true };
 }
 
@@ -133,14 +157,19 @@ function render(r: Review, io: Io): string[] {
 function head(r: Review, paint: Colors, room: number): string[] {
   const s = r.series;
   const people = new Set(r.comments.map((c) => c.author.name)).size;
-  const said = r.comments.length === 0 ? 'no review thread given (--series)' : `${r.comments.length} comments by ${people} people`;
+  const said =
+    r.comments.length === 0
+      ? 'no review thread given (--series)'
+      : `${r.comments.length} comments by ${people} people`;
   const lines = [
     paint.bold(`${s.title}, v${s.version}`),
     `${s.author.name}, ${(s.date ?? '').slice(0, 10)}, on ${s.base}; ${r.patches.length} patches, ${said}`,
     ...wrap(s.summary, room),
   ];
   if (s.diffstat !== null) {
-    lines.push(`${s.diffstat.files.length} files changed, ${s.diffstat.insertions} insertions(+), ${s.diffstat.deletions} deletions(-)`);
+    lines.push(
+      `${s.diffstat.files.length} files changed, ${s.diffstat.insertions} insertions(+), ${s.diffstat.deletions} deletions(-)`,
+    );
   }
   return lines;
 }
@@ -153,7 +182,8 @@ function patch(r: Review, p: ReviewedPatch, paint: Colors, room: number): string
     if (f.file !== file) lines.push(`    ${paint.dim((file = f.file))}`);
     const state = f.ported ? (f.replaces ? 'changed' : 'new') : paint.red('NOT PORTED');
     lines.push(`      ${f.name}()  ${paint.dim(state)}`);
-    for (const number of f.comments) lines.push(...remarks(r.comments[number - 1], f.name, paint, room, '        '));
+    for (const number of f.comments)
+      lines.push(...remarks(r.comments[number - 1], f.name, paint, room, '        '));
   }
   const placed = new Set(p.functions.flatMap((f) => f.comments));
   const rest = p.comments.filter((n) => !placed.has(n));
@@ -164,10 +194,13 @@ function patch(r: Review, p: ReviewedPatch, paint: Colors, room: number): string
 /** What a comment says of a function (all of it for null), by its first lines. */
 function remarks(c: Comment, name: string | null, paint: Colors, room: number, indent: string): string[] {
   const mine = c.remarks.filter((m) => name === null || m.function === name || m.mentions.includes(name));
-  const lines = [`${indent}${paint.cyan(`#${c.number} ${c.author.name}, ${(c.date ?? '').slice(0, 10)}`)}${mine.length > 1 ? ` (${mine.length} remarks)` : ''}`];
+  const lines = [
+    `${indent}${paint.cyan(`#${c.number} ${c.author.name}, ${(c.date ?? '').slice(0, 10)}`)}${mine.length > 1 ? ` (${mine.length} remarks)` : ''}`,
+  ];
   const first = mine[0];
   if (first === undefined) return lines;
-  if (first.quoted !== null) lines.push(`${indent}  ${paint.dim(cut(`> ${first.quoted.trim()}`, room - indent.length - 2))}`);
+  if (first.quoted !== null)
+    lines.push(`${indent}  ${paint.dim(cut(`> ${first.quoted.trim()}`, room - indent.length - 2))}`);
   const text = wrap(first.text.replace(/\s+/g, ' '), room - indent.length - 2);
   for (const l of text.slice(0, 2)) lines.push(`${indent}  ${l}`);
   if (text.length > 2) lines[lines.length - 1] = cut(`${lines[lines.length - 1]} …`, room);
@@ -186,7 +219,9 @@ function general(r: Review, paint: Colors, room: number): string[] {
 function behaviour(r: Review, paint: Colors, room: number): string[] {
   // Of v3 the base has the first five patches.
   const first = r.scenarios[0]?.cells[0]?.prefix ?? 0;
-  const prefixes = Array.from({ length: r.patches.length + 1 - first }, (_, i) => ({ title: `@${first + i}` }));
+  const prefixes = Array.from({ length: r.patches.length + 1 - first }, (_, i) => ({
+    title: `@${first + i}`,
+  }));
   const shape = [{ title: 'scenario', flexible: true }, ...prefixes];
   const rows = r.scenarios.map((s) => {
     const letters = letterOf(s.cells);
@@ -229,16 +264,20 @@ function details(r: Review, paint: Colors, room: number): string[] {
       if (Object.keys(many.outcomes).length === 1) {
         lines.push(...hang(`  ${letter}  ${span(where)}: `, key, room));
       } else {
-        lines.push(`  ${letter}  ${span(where)}: ${many.runs} schedules, ${Object.keys(many.outcomes).length} outcomes`);
+        lines.push(
+          `  ${letter}  ${span(where)}: ${many.runs} schedules, ${Object.keys(many.outcomes).length} outcomes`,
+        );
         const sorted = Object.entries(many.outcomes).sort((a, b) => b[1] - a[1]);
-        for (const [outcome, n] of sorted) lines.push(...hang(`       ${String(n).padStart(4)} `, outcome, room));
+        for (const [outcome, n] of sorted)
+          lines.push(...hang(`       ${String(n).padStart(4)} `, outcome, room));
       }
     }
     for (const c of s.cells) {
       for (const f of c.findings) {
         const often = c.runs > 1 ? ` (${f.runs} of ${c.runs})` : '';
         lines.push(...hang(`  ${paint.red('!')}  @${c.prefix}: `, `${f.kind}${often}: ${f.text}`, room));
-        if (f.schedule !== '') lines.push(`     vfio-lab scenario ${s.name} --revision ${c.revision} --seed ${f.seed} --trace`);
+        if (f.schedule !== '')
+          lines.push(`     vfio-lab scenario ${s.name} --revision ${c.revision} --seed ${f.seed} --trace`);
       }
     }
   }
@@ -254,7 +293,7 @@ function hang(lead: string, text: string, room: number): string[] {
 function span(names: string[]): string {
   const numbers = names.map((n) => Number(n.slice(1)));
   const parts: string[] = [];
-  for (let i = 0; i < numbers.length; ) {
+  for (let i = 0; i < numbers.length;) {
     let j = i;
     while (j + 1 < numbers.length && numbers[j + 1] === numbers[j] + 1) j++;
     parts.push(i === j ? `@${numbers[i]}` : `@${numbers[i]}-@${numbers[j]}`);

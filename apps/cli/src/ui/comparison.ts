@@ -1,6 +1,14 @@
 // SPDX-License-Identifier: GPL-2.0-only
 // Two revisions side by side, as text.
-import type { Cell, Comparison, FunctionPair, LedgerEntry, PatchPair, ScenarioPair, TextRow } from '@vfio-lab/review';
+import type {
+  Cell,
+  Comparison,
+  FunctionPair,
+  LedgerEntry,
+  PatchPair,
+  ScenarioPair,
+  TextRow,
+} from '@vfio-lab/review';
 import { byCall } from '@vfio-lab/review';
 import type { TraceEvent } from '@vfio-lab/sim';
 import type { Colors, Io } from './io.ts';
@@ -55,11 +63,21 @@ class View {
       : `${differ} of ${scenarios.length} scenarios differ for the user, ${order} more in how it is done`;
     return [
       this.paint.bold(`${a.name} and ${b.name}: ${b.title}`),
-      ...[a, b].map((s) => `  ${s.name.padEnd(Math.max(a.name.length, b.name.length))}  ${s.date.slice(0, 10)}, ${s.patches} patches on ${s.base}${s.source === null ? '' : `; C from ${s.source}`}`),
+      ...[a, b].map(
+        (s) =>
+          `  ${s.name.padEnd(Math.max(a.name.length, b.name.length))}  ${s.date.slice(0, 10)}, ${s.patches} patches on ${s.base}${s.source === null ? '' : `; C from ${s.source}`}`,
+      ),
       `  ${verdict}`,
       `  ${texts} of ${functions.length} functions and ${patches.filter((p) => p.state !== 'same').length} of ${patches.length} patches differ in their text`,
       ...(ledger.length > 0 ? [`  ${ledger.length} remarks on ${a.name}, ${open} of them open`] : []),
-      ...(b.changelog.length > 0 ? [`  What ${b.name} says of itself:`, ...b.changelog.flatMap((l) => wrap(l, this.room - 6).map((t, i) => `${i === 0 ? '    - ' : '      '}${t}`))] : []),
+      ...(b.changelog.length > 0
+        ? [
+            `  What ${b.name} says of itself:`,
+            ...b.changelog.flatMap((l) =>
+              wrap(l, this.room - 6).map((t, i) => `${i === 0 ? '    - ' : '      '}${t}`),
+            ),
+          ]
+        : []),
     ];
   }
 
@@ -73,9 +91,16 @@ class View {
       const subject = p.b?.subject ?? p.a?.subject ?? '';
       const sure = p.a !== null && p.b !== null ? `, ${Math.round(p.confidence * 100)} % sure` : '';
       const text = `  ${from.padStart(4)} ${mark[p.state]} ${to.padEnd(4)} ${subject}`;
-      lines.push(this.#state(p.state)(cut(text, this.room)), `              ${this.paint.dim(`${p.state === 'merged' ? 'in the base by now' : p.state}${p.moved ? ', moved' : ''}${sure}`)}`);
-      if (p.a !== null && p.b !== null && p.a.subject !== p.b.subject) lines.push(`              ${this.paint.dim(cut(`was: ${p.a.subject}`, this.room - 14))}`);
-      lines.push(...this.#names('only before', p.a !== null && p.b !== null ? p.onlyA : []), ...this.#names('only now', p.a !== null && p.b !== null ? p.onlyB : []));
+      lines.push(
+        this.#state(p.state)(cut(text, this.room)),
+        `              ${this.paint.dim(`${p.state === 'merged' ? 'in the base by now' : p.state}${p.moved ? ', moved' : ''}${sure}`)}`,
+      );
+      if (p.a !== null && p.b !== null && p.a.subject !== p.b.subject)
+        lines.push(`              ${this.paint.dim(cut(`was: ${p.a.subject}`, this.room - 14))}`);
+      lines.push(
+        ...this.#names('only before', p.a !== null && p.b !== null ? p.onlyA : []),
+        ...this.#names('only now', p.a !== null && p.b !== null ? p.onlyB : []),
+      );
       lines.push(...this.#change(p));
     }
     const { onlyA, onlyB } = this.c.fields;
@@ -86,7 +111,9 @@ class View {
 
   #names(what: string, names: readonly string[]): string[] {
     if (names.length === 0) return [];
-    return wrap(`${what}: ${names.map((n) => `${n}()`).join(', ')}`, this.room - 14).map((l) => `              ${l}`);
+    return wrap(`${what}: ${names.map((n) => `${n}()`).join(', ')}`, this.room - 14).map(
+      (l) => `              ${l}`,
+    );
   }
 
   /** The change of the change: outside +/- of the comparison, inside that of the patches. */
@@ -111,26 +138,49 @@ class View {
       if (f.cfile !== file) lines.push(`  ${this.paint.dim((file = f.cfile))}`);
       lines.push(...this.#function(f));
     }
-    if (same.length > 0) lines.push(...this.#names('the same', same.map((f) => f.name)).map((l) => l.slice(12)));
+    if (same.length > 0)
+      lines.push(
+        ...this.#names(
+          'the same',
+          same.map((f) => f.name),
+        ).map((l) => l.slice(12)),
+      );
     return lines;
   }
 
   #function(f: FunctionPair): string[] {
     const { a, b } = this.c;
-    const on = (name: string, list: number[]): string => (list.length === 0 ? `${name}: as in the base` : `${name}: ${list.join(', ')}`);
-    const lines = [`    ${this.#state(f.state)(`${f.name}()`)}  ${this.paint.dim(`${f.state}; patches ${on(a.name, f.patchesA)}; ${on(b.name, f.patchesB)}`)}`];
+    const on = (name: string, list: number[]): string =>
+      list.length === 0 ? `${name}: as in the base` : `${name}: ${list.join(', ')}`;
+    const lines = [
+      `    ${this.#state(f.state)(`${f.name}()`)}  ${this.paint.dim(`${f.state}; patches ${on(a.name, f.patchesA)}; ${on(b.name, f.patchesB)}`)}`,
+    ];
     for (const n of f.comments) {
-      for (const e of this.c.ledger.filter((l) => l.comment === n && (l.function === f.name || l.function === null)).slice(0, 1)) lines.push(...this.#remark(e, '      '));
+      for (const e of this.c.ledger
+        .filter((l) => l.comment === n && (l.function === f.name || l.function === null))
+        .slice(0, 1))
+        lines.push(...this.#remark(e, '      '));
     }
     if (f.state === 'changed') {
       const shown = near(f.diff, 2);
       const rows = this.full ? shown : shown.slice(0, SOME);
       lines.push(...rows.map((r) => this.#row(r, '      ')));
-      if (rows.length < shown.length) lines.push(`      ${this.paint.dim(`... ${shown.length - rows.length} more lines (--full)`)}`);
+      if (rows.length < shown.length)
+        lines.push(`      ${this.paint.dim(`... ${shown.length - rows.length} more lines (--full)`)}`);
     }
     if (this.full) {
-      for (const [name, hunks] of [[a.name, f.cA], [b.name, f.cB]] as const) {
-        for (const h of hunks) lines.push(`      ${this.paint.dim(`C, ${name} patch ${h.patch}:`)}`, ...h.diff.split('\n').slice(2).map((l) => `        ${this.#inner(l.replaceAll('\t', '    '))}`.trimEnd()));
+      for (const [name, hunks] of [
+        [a.name, f.cA],
+        [b.name, f.cB],
+      ] as const) {
+        for (const h of hunks)
+          lines.push(
+            `      ${this.paint.dim(`C, ${name} patch ${h.patch}:`)}`,
+            ...h.diff
+              .split('\n')
+              .slice(2)
+              .map((l) => `        ${this.#inner(l.replaceAll('\t', '    '))}`.trimEnd()),
+          );
       }
     }
     return lines;
@@ -139,7 +189,8 @@ class View {
   /** A line of a difference; the words that changed stand out, by colour or by [-...-] and {+...+}. */
   #row(r: TextRow, indent: string): string {
     if (r.text === '\u2026') return `${indent}${this.paint.dim('...')}`;
-    const outer = r.kind === '+' ? this.paint.green : r.kind === '-' ? this.paint.red : (t: string): string => t;
+    const outer =
+      r.kind === '+' ? this.paint.green : r.kind === '-' ? this.paint.red : (t: string): string => t;
     const plain = this.paint.red('x') === 'x';
     const text = (r.words ?? [{ text: r.text, kind: ' ' as const }])
       .map((p) => {
@@ -170,7 +221,12 @@ class View {
       this.#cell(s.a),
       s.state === 'differs' ? this.#cell(s.b) : s.state === 'same' ? 'the same' : 'the same to see',
     ]);
-    const shape = [{ title: '' }, { title: 'scenario' }, { title: a.name, flexible: true }, { title: b.name, flexible: true }];
+    const shape = [
+      { title: '' },
+      { title: 'scenario' },
+      { title: a.name, flexible: true },
+      { title: b.name, flexible: true },
+    ];
     return [
       '',
       this.paint.bold('Behaviour'),
@@ -189,27 +245,42 @@ class View {
   #scenario(s: ScenarioPair): string[] {
     const { a, b } = this.c;
     const claims = s.claims.length > 0 ? ` (${s.claims.join(', ')})` : '';
-    const lines = ['', `${this.paint.bold(s.name)}${claims}`, ...wrap(s.about, this.room - 2).map((l) => `  ${l}`)];
-    for (const [name, cell] of [[a.name, s.a], [b.name, s.b]] as const) {
+    const lines = [
+      '',
+      `${this.paint.bold(s.name)}${claims}`,
+      ...wrap(s.about, this.room - 2).map((l) => `  ${l}`),
+    ];
+    for (const [name, cell] of [
+      [a.name, s.a],
+      [b.name, s.b],
+    ] as const) {
       for (const [outcome, n] of Object.entries(cell.outcomes)) {
         const often = cell.runs > 1 ? ` (${n} of ${cell.runs})` : '';
         lines.push(...hang(`  ${name}: `, `${outcome}${often}`, this.room));
       }
-      for (const f of cell.findings) lines.push(...hang(`  ${name}: ${this.paint.red('!')} `, `${f.kind}: ${f.text}`, this.room));
+      for (const f of cell.findings)
+        lines.push(...hang(`  ${name}: ${this.paint.red('!')} `, `${f.kind}: ${f.text}`, this.room));
     }
     if (s.timeline === null) return lines;
     const half = Math.floor((this.room - 6) / 2);
     const side = (e: TraceEvent | null): string => (e === null ? '' : cut(`${e.task}: ${what(e)}`, half));
     const limit = this.full ? s.timeline.rows.length : SOME;
-    lines.push(`  ${this.paint.dim(`the first ${s.timeline.before} events are the same`)}`, `  ${this.paint.dim(`${a.name.padEnd(half)}  ${b.name}`)}`);
+    lines.push(
+      `  ${this.paint.dim(`the first ${s.timeline.before} events are the same`)}`,
+      `  ${this.paint.dim(`${a.name.padEnd(half)}  ${b.name}`)}`,
+    );
     for (const r of s.timeline.rows.slice(0, limit)) {
       const left = side(r.a);
       const text = `${left}${' '.repeat(half - columns(left))}  ${side(r.b)}`.trimEnd();
-      const paint = r.a === null ? this.paint.green : r.b === null ? this.paint.red : (t: string): string => t;
+      const paint =
+        r.a === null ? this.paint.green : r.b === null ? this.paint.red : (t: string): string => t;
       lines.push(`  ${paint(text)}`);
     }
     const more = s.timeline.rows.length - limit + s.timeline.cut;
-    if (more > 0) lines.push(`  ${this.paint.dim(`... ${more} more${this.full ? '' : ' (--full)'}; vfio-lab scenario ${s.name} --revision ${b.name} --trace`)}`);
+    if (more > 0)
+      lines.push(
+        `  ${this.paint.dim(`... ${more} more${this.full ? '' : ' (--full)'}; vfio-lab scenario ${s.name} --revision ${b.name} --trace`)}`,
+      );
     return lines;
   }
 
@@ -218,15 +289,56 @@ class View {
     const groups = byCall(errno);
     const lines: string[] = [];
     const some = <T>(list: readonly T[]): readonly T[] => (this.full ? list : list.slice(0, SOME));
-    const more = (list: readonly unknown[]): string[] => (some(list).length < list.length ? [`  ${this.paint.dim(`... ${list.length - some(list).length} more (--full)`)}`] : []);
-    const shape = (what: string): { title: string; flexible?: boolean }[] => [{ title: what, flexible: true }, { title: a.name, flexible: true }, { title: b.name, flexible: true }];
+    const more = (list: readonly unknown[]): string[] =>
+      some(list).length < list.length
+        ? [`  ${this.paint.dim(`... ${list.length - some(list).length} more (--full)`)}`]
+        : [];
+    const shape = (what: string): { title: string; flexible?: boolean }[] => [
+      { title: what, flexible: true },
+      { title: a.name, flexible: true },
+      { title: b.name, flexible: true },
+    ];
     const options = { width: this.room, indent: '  ', head: this.paint.dim };
-    if (uapi.length > 0) lines.push('', this.paint.bold('The interface'), ...table(shape('asked'), some(uapi).map((u) => [u.what, u.a, u.b]), options), ...more(uapi));
-    if (errno.length > 0) lines.push('', this.paint.bold('Return codes'), ...table([...shape('call'), { title: 'states', flexible: true }], some(groups).map((e) => [e.call, e.a, e.b, e.states.length > 2 ? `${e.states[0]} and ${e.states.length - 1} more` : e.states.join('; ')]), options), ...more(groups));
+    if (uapi.length > 0)
+      lines.push(
+        '',
+        this.paint.bold('The interface'),
+        ...table(
+          shape('asked'),
+          some(uapi).map((u) => [u.what, u.a, u.b]),
+          options,
+        ),
+        ...more(uapi),
+      );
+    if (errno.length > 0)
+      lines.push(
+        '',
+        this.paint.bold('Return codes'),
+        ...table(
+          [...shape('call'), { title: 'states', flexible: true }],
+          some(groups).map((e) => [
+            e.call,
+            e.a,
+            e.b,
+            e.states.length > 2 ? `${e.states[0]} and ${e.states.length - 1} more` : e.states.join('; '),
+          ]),
+          options,
+        ),
+        ...more(groups),
+      );
     if (locks.onlyA.length + locks.onlyB.length > 0) {
       lines.push('', this.paint.bold('Lock order'), '  taken while the first is held:');
-      for (const [sign, list, paint] of [['-', locks.onlyA, this.paint.red], ['+', locks.onlyB, this.paint.green]] as const) {
-        for (const e of list) lines.push(cut(`  ${paint(`${sign} ${e.from} -> ${e.to}`)}  ${this.paint.dim(`${e.path}: ${e.fns.join(' > ')}`)}`, this.room));
+      for (const [sign, list, paint] of [
+        ['-', locks.onlyA, this.paint.red],
+        ['+', locks.onlyB, this.paint.green],
+      ] as const) {
+        for (const e of list)
+          lines.push(
+            cut(
+              `  ${paint(`${sign} ${e.from} -> ${e.to}`)}  ${this.paint.dim(`${e.path}: ${e.fns.join(' > ')}`)}`,
+              this.room,
+            ),
+          );
       }
     }
     return lines;
@@ -234,16 +346,32 @@ class View {
 
   ledger(): string[] {
     const { a, b, ledger } = this.c;
-    if (ledger.length === 0) return a.source === null ? ['', this.paint.dim(`No review thread of ${a.name} given (--series-a).`)] : [];
-    return ['', this.paint.bold(`Remarks on ${a.name}, in ${b.name}`), ...ledger.flatMap((e) => this.#remark(e, '  '))];
+    if (ledger.length === 0)
+      return a.source === null
+        ? ['', this.paint.dim(`No review thread of ${a.name} given (--series-a).`)]
+        : [];
+    return [
+      '',
+      this.paint.bold(`Remarks on ${a.name}, in ${b.name}`),
+      ...ledger.flatMap((e) => this.#remark(e, '  ')),
+    ];
   }
 
   #remark(e: LedgerEntry, indent: string): string[] {
-    const state = e.state === 'open' ? this.paint.red : e.state === 'unknown' ? this.paint.yellow : this.paint.green;
-    const on = e.patch === null ? '' : e.patch === 0 ? ', cover letter' : `, patch ${e.patch}${e.function === null ? '' : `, ${e.function}()`}`;
-    const lines = [`${indent}${state(e.state.toUpperCase())} ${this.paint.cyan(`#${e.comment}.${e.remark} ${e.author}, ${(e.date ?? '').slice(0, 10)}`)}${on}: ${e.why}`];
+    const state =
+      e.state === 'open' ? this.paint.red : e.state === 'unknown' ? this.paint.yellow : this.paint.green;
+    const on =
+      e.patch === null
+        ? ''
+        : e.patch === 0
+          ? ', cover letter'
+          : `, patch ${e.patch}${e.function === null ? '' : `, ${e.function}()`}`;
+    const lines = [
+      `${indent}${state(e.state.toUpperCase())} ${this.paint.cyan(`#${e.comment}.${e.remark} ${e.author}, ${(e.date ?? '').slice(0, 10)}`)}${on}: ${e.why}`,
+    ];
     const room = this.room - indent.length - 2;
-    if (e.quoted !== null) lines.push(`${indent}  ${this.paint.dim(cut(`> ${e.quoted.trim()}`.replaceAll('\t', ' '), room))}`);
+    if (e.quoted !== null)
+      lines.push(`${indent}  ${this.paint.dim(cut(`> ${e.quoted.trim()}`.replaceAll('\t', ' '), room))}`);
     const text = wrap(e.text.replace(/\s+/g, ' '), room);
     const some = this.full ? text : text.slice(0, 2);
     lines.push(...some.map((l) => `${indent}  ${l}`));
@@ -256,13 +384,21 @@ class View {
     if (claims.length === 0) return [];
     const names = [...new Set([a.name, b.name])].filter((n) => claims[0]?.verdicts[n] !== undefined);
     const rows = claims.map((c) => [c.id, ...names.map((n) => c.verdicts[n] ?? ''), `${c.who}: ${c.text}`]);
-    const shape = [{ title: 'claim' }, ...names.map((n) => ({ title: n })), { title: 'what was said', flexible: true }];
+    const shape = [
+      { title: 'claim' },
+      ...names.map((n) => ({ title: n })),
+      { title: 'what was said', flexible: true },
+    ];
     const differ = claims.filter((c) => c.verdicts[a.name] !== c.verdicts[b.name] && names.length > 1);
     return [
       '',
       this.paint.bold('Claims'),
       ...table(shape, rows, { width: this.room, head: this.paint.bold }),
-      ...differ.flatMap((c) => ['', this.paint.bold(c.id), ...names.flatMap((n) => hang(`  ${n}: `, c.evidence[n]?.text ?? '', this.room))]),
+      ...differ.flatMap((c) => [
+        '',
+        this.paint.bold(c.id),
+        ...names.flatMap((n) => hang(`  ${n}: `, c.evidence[n]?.text ?? '', this.room)),
+      ]),
     ];
   }
 }
@@ -276,7 +412,9 @@ export function what(e: TraceEvent): string {
 
 /** Only what changed, with this many lines around; … stands for what is left out. */
 function near(rows: readonly TextRow[], around: number): TextRow[] {
-  const keep = rows.map((_, i) => rows.slice(Math.max(0, i - around), i + around + 1).some((r) => r.kind !== ' '));
+  const keep = rows.map((_, i) =>
+    rows.slice(Math.max(0, i - around), i + around + 1).some((r) => r.kind !== ' '),
+  );
   const shown: TextRow[] = [];
   for (const [i, r] of rows.entries()) {
     if (keep[i]) shown.push(r);

@@ -18,7 +18,8 @@ export function telling(e: TraceEvent): boolean {
   return e.kind !== 'lock' || LOCKS.test(e.text);
 }
 
-const key = (e: TraceEvent): string => `${e.task}|${e.kind}|${e.text}|${String(e.data['usage'] ?? '')}|${String(e.data['status'] ?? '')}`;
+const key = (e: TraceEvent): string =>
+  JSON.stringify([e.task, e.kind, e.text, e.data['usage'], e.data['status']]);
 
 /** The telling events of a run, from where the driver has been loaded on. */
 export function events(run: ScenarioRun): TraceEvent[] {
@@ -36,7 +37,14 @@ export function timeline(a: readonly TraceEvent[], b: readonly TraceEvent[]): Ti
   return { before: from, rows: rows.slice(from, to), cut: rows.length - to };
 }
 
-const emptyCell = (name: string): Cell => ({ revision: name, prefix: 0, outcomes: {}, findings: [], runs: 0, changed: false });
+const emptyCell = (name: string): Cell => ({
+  revision: name,
+  prefix: 0,
+  outcomes: {},
+  findings: [],
+  runs: 0,
+  changed: false,
+});
 
 function add(cell: Cell, run: ScenarioRun, seed: number | null): void {
   cell.runs++;
@@ -59,7 +67,12 @@ const signature = (cell: Cell): string =>
  * Run a scenario on both revisions: under the default schedule with a timeline, and, when it depends on the schedule, under
  * the random schedules with the seeds 0 to n-1.
  */
-export async function compareScenario(scenario: Scenario, a: string, b: string, schedules: number): Promise<ScenarioPair> {
+export async function compareScenario(
+  scenario: Scenario,
+  a: string,
+  b: string,
+  schedules: number,
+): Promise<ScenarioPair> {
   const cells: [Cell, Cell] = [emptyCell(a), emptyCell(b)];
   const traces: TraceEvent[][] = [];
   const sampled = scenario.schedules !== undefined;

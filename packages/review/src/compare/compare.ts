@@ -31,7 +31,11 @@ export interface CompareOptions {
 const SCHEDULES = 6;
 
 /** Compare two revisions. Throws InputError for an unknown one, or a series file of another series. */
-export async function compareRevisions(nameA: string, nameB: string, opts: CompareOptions = {}): Promise<Comparison> {
+export async function compareRevisions(
+  nameA: string,
+  nameB: string,
+  opts: CompareOptions = {},
+): Promise<Comparison> {
   const a = loadSide(nameA, opts.seriesA ?? null, opts.fromGit);
   const b = loadSide(nameB, opts.seriesB ?? null, opts.fromGit);
   const sources = new Sources();
@@ -47,10 +51,7 @@ export async function compareRevisions(nameA: string, nameB: string, opts: Compa
     fields: { onlyA: without(fieldsOf(a), fieldsOf(b)), onlyB: without(fieldsOf(b), fieldsOf(a)) },
     scenarios,
     comments,
-    ledger:
-      a.series === null
-        ? []
-        : ledger({ series: a.series, other: b.series, patches, functions, nameB }),
+    ledger: a.series === null ? [] : ledger({ series: a.series, other: b.series, patches, functions, nameB }),
     claims,
     uapi,
     errno,
@@ -64,7 +65,9 @@ const without = (x: readonly string[], y: readonly string[]): string[] => x.filt
 
 function fieldsOf(side: LoadedSide): string[] {
   return side.modules.flatMap((m) =>
-    Object.entries(m.fields ?? {}).flatMap(([struct, fields]) => Object.keys(fields).map((f) => `struct ${struct} ${f}`)),
+    Object.entries(m.fields ?? {}).flatMap(([struct, fields]) =>
+      Object.keys(fields).map((f) => `struct ${struct} ${f}`),
+    ),
   );
 }
 
@@ -104,7 +107,12 @@ function patchPairs(a: LoadedSide, b: LoadedSide, sources: Sources): PatchPair[]
 }
 
 /** Every function that either side patches, as it stands at the end of both. */
-function functionPairs(a: LoadedSide, b: LoadedSide, sources: Sources, comments: readonly Comment[]): FunctionPair[] {
+function functionPairs(
+  a: LoadedSide,
+  b: LoadedSide,
+  sources: Sources,
+  comments: readonly Comment[],
+): FunctionPair[] {
   const names = new Set([...listed(a), ...listed(b)]);
   const list = [...names].flatMap((name): FunctionPair[] => {
     const [x, y] = [sources.of(a.rev, name), sources.of(b.rev, name)];
@@ -123,14 +131,22 @@ function functionPairs(a: LoadedSide, b: LoadedSide, sources: Sources, comments:
         cA: cOf(a, name),
         cB: cOf(b, name),
         diff: state === 'same' ? [] : lineDiff(x?.text ?? '', y?.text ?? ''),
-        comments: comments.filter((c) => c.function === name || c.remarks.some((r) => r.function === name || r.mentions.includes(name))).map((c) => c.number),
+        comments: comments
+          .filter(
+            (c) =>
+              c.function === name || c.remarks.some((r) => r.function === name || r.mentions.includes(name)),
+          )
+          .map((c) => c.number),
       },
     ];
   });
   return list.sort((x, y) => x.cfile.localeCompare(y.cfile));
 }
 
-const listed = (side: LoadedSide): string[] => [...side.rev.image.patched(), ...side.patches.flatMap((p) => p.functions)];
+const listed = (side: LoadedSide): string[] => [
+  ...side.rev.image.patched(),
+  ...side.patches.flatMap((p) => p.functions),
+];
 
 const patchesOf = (side: LoadedSide, name: string): number[] =>
   side.patches.filter((p) => p.functions.includes(name)).map((p) => p.number);
@@ -154,7 +170,14 @@ async function run(nameA: string, nameB: string, opts: CompareOptions): Promise<
   const deep = opts.claims !== false;
   const aside = deep && opts.parallel === true ? judgeAside(nameA, nameB) : null;
   const total = chosen.length + (deep ? 2 : 0);
-  const result: Ran = { scenarios: [], claims: [], uapi: [], errno: [], locks: { onlyA: [], onlyB: [] }, stopped: false };
+  const result: Ran = {
+    scenarios: [],
+    claims: [],
+    uapi: [],
+    errno: [],
+    locks: { onlyA: [], onlyB: [] },
+    stopped: false,
+  };
   const asked = async (done: number, what: string): Promise<boolean> => {
     if ((await opts.progress?.(done, total, what)) === true) result.stopped = true;
     if (result.stopped) aside?.stop();

@@ -38,7 +38,10 @@ export async function errnos(a: string, b: string): Promise<ErrnoDifference[]> {
 /** judge() on a thread of its own. */
 export function judgeAside(a: string, b: string): { result: Promise<Judged>; stop(): void } {
   const register = new URL('../../../../tools/register.mjs', import.meta.url).href;
-  const worker = new Worker(new URL('./judge-worker.ts', import.meta.url), { workerData: [a, b], execArgv: ['--import', register] });
+  const worker = new Worker(new URL('./judge-worker.ts', import.meta.url), {
+    workerData: [a, b],
+    execArgv: ['--import', register],
+  });
   const result = new Promise<Judged>((resolve, reject) => {
     worker.once('message', resolve);
     worker.once('error', reject);
@@ -49,7 +52,9 @@ export function judgeAside(a: string, b: string): { result: Promise<Judged>; sto
 }
 
 /** Cells of one call with the same two results, together. */
-export function byCall(cells: readonly ErrnoDifference[]): { call: string; a: string; b: string; states: string[] }[] {
+export function byCall(
+  cells: readonly ErrnoDifference[],
+): { call: string; a: string; b: string; states: string[] }[] {
   const groups = new Map<string, { call: string; a: string; b: string; states: string[] }>();
   for (const { call, a, b, state } of cells) {
     const key = [call, a, b].join('|');

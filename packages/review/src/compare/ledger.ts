@@ -22,7 +22,9 @@ export function ledger(input: LedgerInput): LedgerEntry[] {
   const entries = series.comments
     .filter((c) => !own(c))
     .flatMap((c) => c.remarks.filter((r) => /\w/.test(r.text)).map((r) => entry(c, r, input)));
-  return entries.sort((x, y) => ORDER.indexOf(x.state) - ORDER.indexOf(y.state) || x.comment - y.comment || x.remark - y.remark);
+  return entries.sort(
+    (x, y) => ORDER.indexOf(x.state) - ORDER.indexOf(y.state) || x.comment - y.comment || x.remark - y.remark,
+  );
 }
 
 function entry(c: Comment, r: Remark, input: LedgerInput): LedgerEntry {
@@ -63,10 +65,17 @@ function judge(c: Comment, r: Remark, pair: PatchPair | undefined, input: Ledger
   if (pair?.state === 'dropped') return { state: 'dropped', why: `${input.nameB} has no such patch` };
   if (pair !== undefined && pair.b !== null && r.place === 'diff' && pair.state === 'same')
     return { state: 'open', why: `patch ${pair.b.number} of ${input.nameB} is the same` };
-  return { state: 'unknown', why: c.patch === 0 ? 'on the cover letter: no line to look at' : 'speaks of no line of the diff' };
+  return {
+    state: 'unknown',
+    why: c.patch === 0 ? 'on the cover letter: no line to look at' : 'speaks of no line of the diff',
+  };
 }
 
-const bare = (line: string): string => line.replace(/^[+\- ]/, '').replace(/\s+/g, ' ').trim();
+const bare = (line: string): string =>
+  line
+    .replace(/^[+\- ]/, '')
+    .replace(/\s+/g, ' ')
+    .trim();
 
 /** By the quoted line itself, when B's C is known. */
 function lineState(r: Remark, pair: PatchPair | undefined, input: LedgerInput): State | null {
@@ -78,8 +87,17 @@ function lineState(r: Remark, pair: PatchPair | undefined, input: LedgerInput): 
   for (const p of input.other.patches) {
     for (const file of p.diff) {
       for (const hunk of file.hunks) {
-        const found = hunk.lines.find((l) => l.kind !== '-' && bare(`${l.kind}${l.text}`) === wanted && (r.function === null || l.function === r.function));
-        if (found !== undefined) return { state: 'open', why: `the line is in patch ${p.number} of ${input.nameB}, ${file.path}:${found.newLine}` };
+        const found = hunk.lines.find(
+          (l) =>
+            l.kind !== '-' &&
+            bare(`${l.kind}${l.text}`) === wanted &&
+            (r.function === null || l.function === r.function),
+        );
+        if (found !== undefined)
+          return {
+            state: 'open',
+            why: `the line is in patch ${p.number} of ${input.nameB}, ${file.path}:${found.newLine}`,
+          };
       }
     }
   }

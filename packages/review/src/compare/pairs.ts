@@ -23,7 +23,22 @@ export interface Pairing {
 /** Below this, two patches are two patches. */
 const LEAST = 0.35;
 const FEW = 14;
-const STOP = new Set(['a', 'an', 'and', 'by', 'for', 'from', 'in', 'of', 'on', 'the', 'to', 'with', 'vfio', 'pci']);
+const STOP = new Set([
+  'a',
+  'an',
+  'and',
+  'by',
+  'for',
+  'from',
+  'in',
+  'of',
+  'on',
+  'the',
+  'to',
+  'with',
+  'vfio',
+  'pci',
+]);
 
 /** Words of a subject, without the subsystem and without what every subject has. */
 function words(subject: string): Set<string> {
@@ -68,7 +83,9 @@ export function pair(a: readonly Pairable[], b: readonly Pairable[]): Pairing[] 
     moved: j !== null && !kept.has(j),
   }));
   const taken = new Set(partner);
-  const fresh = b.flatMap((_, j): Pairing[] => (taken.has(j) ? [] : [{ a: null, b: j, confidence: 0, moved: false }]));
+  const fresh = b.flatMap((_, j): Pairing[] =>
+    taken.has(j) ? [] : [{ a: null, b: j, confidence: 0, moved: false }],
+  );
   return [...pairs, ...fresh];
 }
 

@@ -35,7 +35,9 @@ export function loadSide(name: string, series: Series | null, fromGit = false): 
     functions: Object.values(patch.functions).flat(),
     inBase: patch.inBase === true,
   }));
-  const before: (Revision | null)[] = own.map((_, i) => (i < first ? null : revision(known === null ? 'base' : `${known.name}@${i}`)));
+  const before: (Revision | null)[] = own.map((_, i) =>
+    i < first ? null : revision(known === null ? 'base' : `${known.name}@${i}`),
+  );
   for (const [i, w] of rev.whatifs.entries()) {
     patches.push({
       number: own.length + i + 1,
@@ -78,12 +80,29 @@ export async function seriesFromGit(dir: string, range: string): Promise<Series>
   if (range.startsWith('-')) throw new InputError('no range of commits', where, 'give first..last');
   let mbox: string;
   try {
-    const args = ['-C', dir, 'format-patch', '--stdout', '--no-signature', '--subject-prefix=PATCH', '--numbered', range];
-    mbox = execFileSync('git', args, { encoding: 'utf8', stdio: ['ignore', 'pipe', 'pipe'], maxBuffer: 1 << 28 });
+    const args = [
+      '-C',
+      dir,
+      'format-patch',
+      '--stdout',
+      '--no-signature',
+      '--subject-prefix=PATCH',
+      '--numbered',
+      range,
+    ];
+    mbox = execFileSync('git', args, {
+      encoding: 'utf8',
+      stdio: ['ignore', 'pipe', 'pipe'],
+      maxBuffer: 1 << 28,
+    });
   } catch (error) {
-    const text = String((error as { stderr?: unknown }).stderr ?? (error as Error).message);
+    const text = (error as { stderr?: string | null }).stderr ?? (error as Error).message;
     const line = text.split('\n').find((l) => l.trim() !== '') ?? 'git failed';
-    throw new InputError(line.replace(/^fatal: /, ''), where, 'give a git directory and a range first..last in it');
+    throw new InputError(
+      line.replace(/^fatal: /, ''),
+      where,
+      'give a git directory and a range first..last in it',
+    );
   }
   if (mbox === '') throw new InputError('no commits', where, 'give a range first..last with commits in it');
   return readSeries(mbox, where);
@@ -113,14 +132,22 @@ function diffText(file: FileDiff, hunks: FileDiff['hunks']): string {
 }
 
 /** All that a patch changes, as lines without numbers: C from the mails, else TypeScript from the modules. */
-export function patchText(side: LoadedSide, index: number, language: 'C' | 'TypeScript', sources: Sources): string {
+export function patchText(
+  side: LoadedSide,
+  index: number,
+  language: 'C' | 'TypeScript',
+  sources: Sources,
+): string {
   const patch = side.patches[index];
   if (language === 'C') {
     const mail = side.series?.patches.find((p) => p.number === patch.number);
     return (mail?.diff ?? [])
       .flatMap((file) => [
         `## ${file.path} ##`,
-        ...file.hunks.flatMap((h) => [`@@ ${h.context}`.trimEnd(), ...h.lines.map((l) => `${l.kind}${l.text}`)]),
+        ...file.hunks.flatMap((h) => [
+          `@@ ${h.context}`.trimEnd(),
+          ...h.lines.map((l) => `${l.kind}${l.text}`),
+        ]),
       ])
       .join('\n');
   }

@@ -85,7 +85,11 @@ export class Sources {
         return place(tree, s);
     }
     for (const s of tree.statements) {
-      if (!ts.isExportDeclaration(s) || s.moduleSpecifier === undefined || !ts.isStringLiteral(s.moduleSpecifier))
+      if (
+        !ts.isExportDeclaration(s) ||
+        s.moduleSpecifier === undefined ||
+        !ts.isStringLiteral(s.moduleSpecifier)
+      )
         continue;
       const { text } = s.moduleSpecifier;
       if (!text.startsWith('.')) continue;

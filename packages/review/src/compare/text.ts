@@ -54,15 +54,20 @@ function changed(before: string[], after: string[]): TextRow[] {
     // Lines with little in common are two lines, not one that changed.
     const common = (pieces ?? []).filter((p) => p.kind === ' ').reduce((n, p) => n + p.text.trim().length, 0);
     const alike = pieces !== null && common * 2 >= Math.min((x ?? '').trim().length, (y ?? '').trim().length);
-    if (x !== undefined) rows.push({ kind: '-', text: x, ...(alike && { words: pieces.filter((p) => p.kind !== '+') }) });
-    if (y !== undefined) added.push({ kind: '+', text: y, ...(alike && { words: pieces.filter((p) => p.kind !== '-') }) });
+    if (x !== undefined)
+      rows.push({ kind: '-', text: x, ...(alike && { words: pieces.filter((p) => p.kind !== '+') }) });
+    if (y !== undefined)
+      added.push({ kind: '+', text: y, ...(alike && { words: pieces.filter((p) => p.kind !== '-') }) });
   }
   return [...rows, ...added];
 }
 
 /** Which words of a line became which. */
 export function wordDiff(a: string, b: string): Piece[] {
-  return diffWordsWithSpace(a, b).map((p) => ({ text: p.value, kind: p.added ? '+' : p.removed ? '-' : ' ' }));
+  return diffWordsWithSpace(a, b).map((p) => ({
+    text: p.value,
+    kind: p.added ? '+' : p.removed ? '-' : ' ',
+  }));
 }
 
 export interface Aligned<T> {

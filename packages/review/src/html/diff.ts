@@ -12,7 +12,10 @@ const COMMON = { drawFileList: false, matching: 'words', diffStyle: 'word', colo
 
 /** The style sheet that the markup of diff2html needs. */
 export function diffStyle(): string {
-  return readFileSync(createRequire(import.meta.url).resolve('diff2html/bundles/css/diff2html.min.css'), 'utf8');
+  return readFileSync(
+    createRequire(import.meta.url).resolve('diff2html/bundles/css/diff2html.min.css'),
+    'utf8',
+  );
 }
 
 /** A unified diff side by side, or line by line where there is no room for that. */
@@ -37,7 +40,9 @@ export function withNotes(diff: string, noteUnder: (line: string, number: number
     if (body.length === 0) return;
     const old = body.filter((l) => !l.startsWith('+')).length;
     const now = body.filter((l) => !l.startsWith('-')).length;
-    parts.push(lineByLine([...head, `@@ -${from},${old} +${to},${now} @@ ${context}`, ...body, ''].join('\n')));
+    parts.push(
+      lineByLine([...head, `@@ -${from},${old} +${to},${now} @@ ${context}`, ...body, ''].join('\n')),
+    );
     [from, to, body] = [from + old, to + now, []];
   };
   for (const line of lines) {

@@ -1,7 +1,13 @@
 // SPDX-License-Identifier: GPL-2.0-only
 // What all pages have: head, links to each other, the keys.
 
-const ESCAPES: Record<string, string> = { '&': '&amp;', '<': '&lt;', '>': '&gt;', '"': '&quot;', "'": '&#39;' };
+const ESCAPES: Record<string, string> = {
+  '&': '&amp;',
+  '<': '&lt;',
+  '>': '&gt;',
+  '"': '&quot;',
+  "'": '&#39;',
+};
 
 /** Text as HTML. */
 export function esc(text: string): string {
@@ -37,7 +43,9 @@ const KEYS: readonly (readonly [string, string])[] = [
 
 /** A whole page. `file` is its own name, `about` what all pages are about. */
 export function page(file: string, about: string, title: string, body: string): string {
-  const links = PAGES.map(([f, name]) => `<a href="${f}"${f === file ? ' aria-current="page"' : ''}>${name}</a>`);
+  const links = PAGES.map(
+    ([f, name]) => `<a href="${f}"${f === file ? ' aria-current="page"' : ''}>${name}</a>`,
+  );
   const keys = KEYS.map(([key, what]) => `<tr><td><kbd>${key}</kbd></td><td>${what}</td></tr>`);
   return `<!doctype html>
 <html lang="en"><head><meta charset="utf-8"><meta name="viewport" content="width=device-width, initial-scale=1">
@@ -52,11 +60,18 @@ ${body}
 }
 
 /** A table whose rows become blocks on a narrow screen. Cells are HTML. */
-export function listTable(heads: readonly string[], rows: readonly (readonly string[])[], attributes: readonly string[] = []): string {
+export function listTable(
+  heads: readonly string[],
+  rows: readonly (readonly string[])[],
+  attributes: readonly string[] = [],
+): string {
   const head = heads.map((h) => `<th>${esc(h)}</th>`).join('');
   const short = (c: string): boolean => c.length <= 6;
   const body = rows.map((r, n) => {
-    const cells = r.map((c, i) => `<td${short(c) ? ' class="short"' : ''}${heads[i] === '' || heads[i] === undefined ? '' : ` data-l="${esc(heads[i])}"`}>${c}</td>`);
+    const cells = r.map(
+      (c, i) =>
+        `<td${short(c) ? ' class="short"' : ''}${heads[i] === '' || heads[i] === undefined ? '' : ` data-l="${esc(heads[i])}"`}>${c}</td>`,
+    );
     return `<tr ${attributes[n] ?? ''}>${cells.join('')}</tr>`;
   });
   return `<div class="scroll"><table class="list stack"><thead><tr>${head}</tr></thead><tbody>${body.join('\n')}</tbody></table></div>`;

@@ -99,7 +99,9 @@ describe('two revisions', () => {
     expect(before).toBeGreaterThan(0);
     const first = rows.findIndex((r) => r.a === null || r.b === null);
     expect(rows.slice(0, first).every((r) => r.a?.text === r.b?.text)).toBe(true);
-    expect(rows.flatMap((r) => [r.a?.kind, r.b?.kind])).toEqual(expect.arrayContaining(['lock', 'pm', 'pci', 'flag', 'user', 'saw']));
+    expect(rows.flatMap((r) => [r.a?.kind, r.b?.kind])).toEqual(
+      expect.arrayContaining(['lock', 'pm', 'pci', 'flag', 'user', 'saw']),
+    );
   });
 
   it('should find no difference in behaviour between v6 and v7', async () => {
@@ -126,7 +128,9 @@ describe('two revisions', () => {
   it('should read the C of a range from a kernel tree', async () => {
     const dir = mkdtempSync(path.join(tmpdir(), 'vfio-lab-'));
     const git = (...args: string[]): string =>
-      execFileSync('git', ['-C', dir, '-c', 'user.name=a', '-c', 'user.email=a@example.org', ...args], { encoding: 'utf8' });
+      execFileSync('git', ['-C', dir, '-c', 'user.name=a', '-c', 'user.email=a@example.org', ...args], {
+        encoding: 'utf8',
+      });
     git('init', '-q');
     writeFileSync(path.join(dir, 'lamp.c'), 'int lamp_on(void)\n{\n\treturn 0;\n}\n');
     git('add', '.');
@@ -135,7 +139,9 @@ describe('two revisions', () => {
     git('commit', '-q', '-a', '-m', 'lamp: On is one');
 
     const series = await seriesFromGit(dir, 'HEAD~1..HEAD');
-    expect(series.patches.map((p) => [p.subject, p.functions])).toEqual([['lamp: On is one', [{ file: 'lamp.c', name: 'lamp_on' }]]]);
+    expect(series.patches.map((p) => [p.subject, p.functions])).toEqual([
+      ['lamp: On is one', [{ file: 'lamp.c', name: 'lamp_on' }]],
+    ]);
     await expect(seriesFromGit(dir, 'HEAD..HEAD')).rejects.toThrow(/^no commits: /);
     await expect(seriesFromGit(dir, 'nope..HEAD')).rejects.toThrow(/give a git directory and a range/);
     await expect(seriesFromGit(dir, '--all')).rejects.toThrow(/^no range of commits: /);
@@ -144,7 +150,9 @@ describe('two revisions', () => {
   it('should refuse what is no revision, and mails of another series', async () => {
     await expect(compareRevisions('v4', 'v9')).rejects.toThrow(/^no such revision: /);
     const series = await readSeries(MBOX, 'v4.mbox');
-    await expect(compareRevisions('v5', 'v6', { seriesA: series })).rejects.toThrow(/is not the ported series/);
+    await expect(compareRevisions('v5', 'v6', { seriesA: series })).rejects.toThrow(
+      /is not the ported series/,
+    );
   });
 
   it('should become pages whose links lead somewhere', async () => {
@@ -152,13 +160,29 @@ describe('two revisions', () => {
     const c = await compareRevisions('v4', 'v7', { seriesA: series, scenarios: FEW, claims: false });
     const pages = comparisonPages(c);
 
-    expect([...pages.keys()]).toEqual(expect.arrayContaining(['index.html', 'functions.html', 'scenario-bar-read-asleep.html', 'style.css', 'keys.js']));
-    const ids = new Map([...pages].map(([file, text]) => [file, new Set([...text.matchAll(/ id="([^"]+)"/g)].map((m) => m[1]))]));
+    expect([...pages.keys()]).toEqual(
+      expect.arrayContaining([
+        'index.html',
+        'functions.html',
+        'scenario-bar-read-asleep.html',
+        'style.css',
+        'keys.js',
+      ]),
+    );
+    const ids = new Map(
+      [...pages].map(([file, text]) => [
+        file,
+        new Set([...text.matchAll(/ id="([^"]+)"/g)].map((m) => m[1])),
+      ]),
+    );
     const broken = [...pages].flatMap(([file, text]) =>
       [...text.matchAll(/href="([^"#]*)(?:#([^"]*))?"/g)]
         .map(([, to, hash]) => ({ to: to === '' ? file : to, hash }))
         // Claims were left out.
-        .filter(({ to, hash }) => to !== 'claims.html' && (!pages.has(to) || (hash !== undefined && !ids.get(to)?.has(hash))))
+        .filter(
+          ({ to, hash }) =>
+            to !== 'claims.html' && (!pages.has(to) || (hash !== undefined && !ids.get(to)?.has(hash))),
+        )
         .map(({ to, hash }) => `${file}: ${to}#${hash ?? ''}`),
     );
     expect(broken).toEqual([]);
@@ -173,7 +197,12 @@ describe('checks for other tools', () => {
     const groups = checksOfComparison(c);
 
     expect(b4Checks(groups)).toMatchObject([
-      { tool: 'vfio-lab-scenarios', status: 'warn', summary: 'v4 against v7: 1 of 3 fine, 2 to look at', url: '' },
+      {
+        tool: 'vfio-lab-scenarios',
+        status: 'warn',
+        summary: 'v4 against v7: 1 of 3 fine, 2 to look at',
+        url: '',
+      },
     ]);
     expect(ktap(groups).split('\n').slice(0, 6)).toEqual([
       'KTAP version 1',
@@ -183,12 +212,24 @@ describe('checks for other tools', () => {
       '  1..3',
       '  ok 1 low-power-enter',
     ]);
-    expect(mailText('v4 and v7', groups).split('\n').filter((l) => l.length > 72)).toEqual([]);
+    expect(
+      mailText('v4 and v7', groups)
+        .split('\n')
+        .filter((l) => l.length > 72),
+    ).toEqual([]);
   });
 
   it('should know the series of a mail', () => {
-    expect(seriesOfMail('Message-ID: <20220829114850.4341-3-abhsahu@nvidia.com>\nSubject: x\n\nSubject: [PATCH v4] y')).toBe('v7');
-    expect(seriesOfMail('Subject: [PATCH v4 3/6] vfio: Increment the runtime PM\n usage count during IOCTL call\n\n')).toBe('v4');
+    expect(
+      seriesOfMail(
+        'Message-ID: <20220829114850.4341-3-abhsahu@nvidia.com>\nSubject: x\n\nSubject: [PATCH v4] y',
+      ),
+    ).toBe('v7');
+    expect(
+      seriesOfMail(
+        'Subject: [PATCH v4 3/6] vfio: Increment the runtime PM\n usage count during IOCTL call\n\n',
+      ),
+    ).toBe('v4');
     expect(() => seriesOfMail('Subject: lamp: On\n\n')).toThrow(/^a mail of no series/);
   });
 });

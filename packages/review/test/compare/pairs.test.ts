@@ -3,7 +3,12 @@ import { SERIES } from '@vfio-lab/series';
 import { describe, expect, it } from 'vitest';
 import { pair, type Pairable, similarity } from '../../src/index.ts';
 
-const patch = (number: number, subject: string, functions: string[] = [], files: string[] = []): Pairable => ({ number, subject, functions, files });
+const patch = (
+  number: number,
+  subject: string,
+  functions: string[] = [],
+  files: string[] = [],
+): Pairable => ({ number, subject, functions, files });
 const of = (name: string): Pairable[] =>
   (SERIES.find((s) => s.name === name)?.patches ?? []).map(({ patch: p }) => ({
     number: p.number,
@@ -14,11 +19,17 @@ const of = (name: string): Pairable[] =>
 
 /** '1>3' for a pair, '5>' for a dropped patch, '>5' for a new one, * for a moved one. */
 const arrows = (a: Pairable[], b: Pairable[]): string[] =>
-  pair(a, b).map((p) => `${p.a === null ? '' : a[p.a].number}>${p.b === null ? '' : b[p.b].number}${p.moved ? '*' : ''}`);
+  pair(a, b).map(
+    (p) => `${p.a === null ? '' : a[p.a].number}>${p.b === null ? '' : b[p.b].number}${p.moved ? '*' : ''}`,
+  );
 
 describe('pairing patches', () => {
   it('should follow a patch to its new place', () => {
-    const a = [patch(1, 'lamp: Add a switch', ['on']), patch(2, 'lamp: Count', ['count']), patch(3, 'lamp: Lock', ['lock'])];
+    const a = [
+      patch(1, 'lamp: Add a switch', ['on']),
+      patch(2, 'lamp: Count', ['count']),
+      patch(3, 'lamp: Lock', ['lock']),
+    ];
     expect(arrows(a, [a[1], a[2], a[0]])).toEqual(['1>1*', '2>2', '3>3']);
   });
 
@@ -30,7 +41,9 @@ describe('pairing patches', () => {
   });
 
   it('should leave alone what has nothing in common', () => {
-    expect(arrows([patch(1, 'lamp: Add a switch', ['on'])], [patch(1, 'lamp: Document units', ['doc'])])).toEqual(['1>', '>1']);
+    expect(
+      arrows([patch(1, 'lamp: Add a switch', ['on'])], [patch(1, 'lamp: Document units', ['doc'])]),
+    ).toEqual(['1>', '>1']);
   });
 
   it.each([

@@ -39,18 +39,25 @@ describe('the source of a function', () => {
   });
 
   it('should be followed through what a patch passes on', () => {
-    expect(sources.of(revision('v7'), 'vfio_pci_runtime_pm_exit')?.file).toMatch(/^packages\/series\/src\/v6\/4-/);
+    expect(sources.of(revision('v7'), 'vfio_pci_runtime_pm_exit')?.file).toMatch(
+      /^packages\/series\/src\/v6\/4-/,
+    );
   });
 
   it('should come from the base where no patch has it', () => {
-    expect(sources.of(revision('v4'), 'vfio_pci_core_enable')?.file).toBe('packages/vfio-pci-core/src/vfio_pci_core.ts');
+    expect(sources.of(revision('v4'), 'vfio_pci_core_enable')?.file).toBe(
+      'packages/vfio-pci-core/src/vfio_pci_core.ts',
+    );
     expect(sources.cfile(revision('v4'), 'vfio_pci_core_enable')).toBe('drivers/vfio/pci/vfio_pci_core.c');
   });
 
   it('should be there for every function of every image', () => {
     for (const name of ['base', 'v3', 'v4', 'v5', 'v6', 'v7', 'v4+exit-order']) {
       const rev = revision(name);
-      expect(Object.keys(rev.image.table).filter((fn) => sources.of(rev, fn) === null), name).toEqual([]);
+      expect(
+        Object.keys(rev.image.table).filter((fn) => sources.of(rev, fn) === null),
+        name,
+      ).toEqual([]);
     }
   });
 });
