@@ -49,7 +49,7 @@ describe('port new', () => {
   let made: ReturnType<typeof portNew>;
   beforeAll(async () => {
     root = scratch();
-    made = portNew('v8', 'v7', await v8(), { root });
+    made = portNew('v800', 'v7', await v8(), { root });
   });
   const read = (name: string): string => readFileSync(path.join(root, 'packages/series/src', name), 'utf8');
 
@@ -69,17 +69,17 @@ describe('port new', () => {
         [null, 'v7 3/5'],
       ],
       [
-        ['vfio_pci_core_runtime_resume', 'v8 1/2'],
+        ['vfio_pci_core_runtime_resume', 'v800 1/2'],
         [null, 'new'],
       ],
     ]);
-    expect(read('v8/1-mask-intx-during-runtime-suspend.ts')).toContain(
+    expect(read('v800/1-mask-intx-during-runtime-suspend.ts')).toContain(
       "export { fields, statics } from '../v7/3-mask-intx-during-runtime-suspend.ts';",
     );
   });
 
   it('lists the C of every hunk', () => {
-    expect(read('v8/checklist.md')).toContain(
+    expect(read('v800/checklist.md')).toContain(
       '\n      @@ -19,6 +19,11 @@ static int vfio_pci_core_runtime_resume(struct device *dev)\n      +\tvdev->pm_wakeups++;\n',
     );
   });
@@ -89,7 +89,7 @@ describe('port new', () => {
     const { revision, SERIES } = (await import(/* @vite-ignore */ url)) as typeof revisions;
     const series = SERIES.at(-1);
     expect(series).toMatchObject({
-      name: 'v8',
+      name: 'v800',
       version: 8,
       author: { name: 'Ada Sample' },
       messageId: '20230301090000.1-1-ada@example.org',
@@ -102,43 +102,43 @@ describe('port new', () => {
       '2023-03-01T09:01:00Z',
       '2023-03-01T09:02:00Z',
     ]);
-    for (const name of ['v8@0', 'v8@1', 'v8@2']) {
+    for (const name of ['v800@0', 'v800@1', 'v800@2']) {
       const { image } = revision(name);
       await new Machine({}).run(() => {
         expect(image.boot()).toHaveProperty('vfio_pci_core_pm_ops');
         return Promise.resolve();
       });
     }
-    expect(revision('v8').image.owner('vfio_pci_core_runtime_resume')).toBe(series?.patches[1]);
+    expect(revision('v800').image.owner('vfio_pci_core_runtime_resume')).toBe(series?.patches[1]);
   });
 
   it('leaves what is there alone', async () => {
     const series = await v8();
-    expect(() => portNew('v8', 'v7', series, { root })).toThrow(/^there is such a revision already: v8/);
+    expect(() => portNew('v800', 'v7', series, { root })).toThrow(/^there is such a revision already: v8/);
     expect(() => portNew('v7', 'v6', series, { root })).toThrow(/^there is such a revision already: v7/);
   });
 
   it.each([
     ['8', 'v7', /^no name of a revision/],
     ['v8/../x', 'v7', /^no name of a revision/],
-    ['v9', 'v1', /^no such revision: 'v1': there are: v3, v4/],
+    ['v900', 'v1', /^no such revision: 'v1': there are: v3, v4/],
   ])('takes no %s from %s', async (name, from, error) => {
     const series = await v8();
     expect(() => portNew(name, from, series, { root })).toThrow(error);
-    expect(existsSync(path.join(root, 'packages/series/src/v9'))).toBe(false);
+    expect(existsSync(path.join(root, 'packages/series/src/v900'))).toBe(false);
   });
 
   it('takes no series with a patch that is not there, or cut', async () => {
     const whole = await v8();
     const [first, second] = whole.patches;
     const none = { ...whole, patches: [{ ...first, diff: [] }, second] };
-    expect(() => portNew('v9', 'v7', none, { root })).toThrow(/^no diff of patch 1: v8\.mbox: /);
+    expect(() => portNew('v900', 'v7', none, { root })).toThrow(/^no diff of patch 1: v8\.mbox: /);
     const [diff] = first.diff;
     const cut = {
       ...whole,
       patches: [{ ...first, diff: [{ ...diff, hunks: [{ ...diff.hunks[0], complete: false }] }] }, second],
     };
-    expect(() => portNew('v9', 'v7', cut, { root })).toThrow(
+    expect(() => portNew('v900', 'v7', cut, { root })).toThrow(
       /^patch 1 is cut in drivers\/vfio\/pci\/vfio_pci_core\.c @@/,
     );
   });
@@ -151,7 +151,7 @@ describe('port new', () => {
     // In the way of the second of the two files that know the revisions
     mkdirSync(`${table}.${process.pid}.new`);
     const series = await v8();
-    expect(() => portNew('v8', 'v7', series, { root: other })).toThrow(
+    expect(() => portNew('v800', 'v7', series, { root: other })).toThrow(
       /EISDIR|ENOTEMPTY|EEXIST|ERR_FS_EISDIR|directory/,
     );
     const after = readdirSync(src).filter((name) => !name.endsWith('.new'));
@@ -174,19 +174,19 @@ describe('port check', () => {
   const cache = new SourceCache();
   let reader: CReader;
   const check = async (text: string): Promise<PortCheck> =>
-    checkPort('v8', await v8(), { root, reader, cache: cache.overlay(module, text) });
+    checkPort('v800', await v8(), { root, reader, cache: cache.overlay(module, text) });
 
   beforeAll(async () => {
     reader = await CReader.create();
     root = scratch();
-    const { dir } = portNew('v8', 'v7', await v8(), { root });
+    const { dir } = portNew('v800', 'v7', await v8(), { root });
     module = path.join(dir, SECOND);
     cache.read(module, dir);
     ported = portSecond(readFileSync(module, 'utf8'));
   });
 
   it('names every line that is not ported', async () => {
-    expect(missing(await checkPort('v8', await v8(), { root, reader }))).toEqual([
+    expect(missing(await checkPort('v800', await v8(), { root, reader }))).toEqual([
       '2 +vdev->pm_wakeups++;',
       '2 +if (vdev->pm_wakeups > 1)',
       '2 +pci_info_ratelimited(vdev->pdev, "woken up %u times\\n",',
@@ -263,12 +263,12 @@ describe('port check', () => {
     ].join('\n');
     const series = await readSeries(text, 'one.mbox');
     const other = scratch();
-    const { dir, patches } = portNew('v8', 'v7', series, { root: other });
+    const { dir, patches } = portNew('v800', 'v7', series, { root: other });
     const file = path.join(dir, patches[0].module);
-    const whole = await checkPort('v8', series, { root: other, reader });
+    const whole = await checkPort('v800', series, { root: other, reader });
     expect(missing(whole)).toEqual(['1 -if (vdev->pm_intx_masked)', '1 -vfio_pci_intx_unmask(vdev);']);
     writeFileSync(file, readFileSync(file, 'utf8').replace(/ {2}if \(vdev\.pm_intx_masked\).*\n\n/, ''));
-    expect((await checkPort('v8', series, { root: other, reader })).missing).toBe(0);
+    expect((await checkPort('v800', series, { root: other, reader })).missing).toBe(0);
   });
 
   it('names each statement that is taken out', async () => {
@@ -282,9 +282,9 @@ describe('port check', () => {
 
   it('wants a folder with modules', async () => {
     const series = await v8();
-    await expect(checkPort('v9', series, { root })).rejects.toThrow(/^no such folder of modules/);
-    await expect(checkPort('v8', series, { root, modules: root })).rejects.toThrow(/^no module of a patch/);
+    await expect(checkPort('v900', series, { root })).rejects.toThrow(/^no such folder of modules/);
+    await expect(checkPort('v800', series, { root, modules: root })).rejects.toThrow(/^no module of a patch/);
     const empty = { ...series, patches: series.patches.map((p) => ({ ...p, diff: [] })) };
-    await expect(checkPort('v8', empty, { root })).rejects.toThrow(/^no patch in it has a diff/);
+    await expect(checkPort('v800', empty, { root })).rejects.toThrow(/^no patch in it has a diff/);
   });
 });
