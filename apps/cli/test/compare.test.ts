@@ -19,8 +19,9 @@ describe('vfio-lab review A B', () => {
     expect(io.out).toContain('No review thread of v4 given (--series-a).');
     const code = /[-+] |\/\/|^ {8}/;
     expect(io.out.split('\n').filter((line) => columns(line) > 120 && !code.test(line))).toEqual([]);
-  });
+  }, 90_000);
 
+  // The one before also loads everything that a comparison needs, hence its time.
   it('should say that v6 and v7 behave the same, and write pages', async () => {
     const dir = path.join(mkdtempSync(path.join(tmpdir(), 'vfio-lab-')), 'pages');
     const io = capture();

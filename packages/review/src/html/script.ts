@@ -42,7 +42,7 @@ export const SCRIPT = `'use strict';
     i: () => go('interface.html'), r: () => go('comments.html'), l: () => go('claims.html'),
   };
   document.addEventListener('keydown', (e) => {
-    if (e.ctrlKey || e.metaKey || e.altKey || e.target.matches('input, textarea')) return;
+    if (e.ctrlKey || e.metaKey || e.altKey || (e.target instanceof Element && e.target.matches('input, textarea'))) return;
     const act = keys[e.key];
     if (act !== undefined) { act(); e.preventDefault(); }
   });
