@@ -22,7 +22,19 @@ export interface CommandModule {
   register(cli: CAC, io: Io): void;
 }
 
-const COMMANDS: CommandModule[] = [review, check, claims, series, scenarios, scenario, explore, runScript, replay, contention, port];
+const COMMANDS: CommandModule[] = [
+  review,
+  check,
+  claims,
+  series,
+  scenarios,
+  scenario,
+  explore,
+  runScript,
+  replay,
+  contention,
+  port,
+];
 const VERSION = '0.1.0';
 
 /** A command line that makes no sense: one line and a hint, status 2. Commands may throw it. */

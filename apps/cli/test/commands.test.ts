@@ -38,7 +38,10 @@ describe('run', () => {
     const script = file('enter.vt', SCRIPT);
     const first = await cli('run', script, '--revision', 'v4@4', '--topology', 'gpu');
     expect(first).toMatchObject({ status: 0, err: '' });
-    const lines = first.out.trim().split('\n').map((l) => JSON.parse(l) as { n: number; rc: number });
+    const lines = first.out
+      .trim()
+      .split('\n')
+      .map((l) => JSON.parse(l) as { n: number; rc: number });
     expect(lines).toHaveLength(9);
     expect(lines[8]).toEqual({ n: 9, op: 'feature D SET|3 data:0100000000000000', rc: 0 });
     expect(await cli('run', script, '--revision', 'v4@4', '--topology', 'gpu')).toEqual(first);
@@ -63,7 +66,9 @@ describe('run', () => {
 describe('scenarios and scenario', () => {
   it('lists them, as JSON too', async () => {
     const list = JSON.parse((await cli('scenarios', '--json')).out) as { name: string; claims: string[] }[];
-    expect(list.map((s) => s.name)).toEqual(expect.arrayContaining(['config-access-vs-low-power-entry', 'exit-vs-host-access']));
+    expect(list.map((s) => s.name)).toEqual(
+      expect.arrayContaining(['config-access-vs-low-power-entry', 'exit-vs-host-access']),
+    );
     const table = (await cli('scenarios')).out;
     for (const s of list) expect(table).toContain(s.name);
   });
@@ -72,8 +77,11 @@ describe('scenarios and scenario', () => {
     const { status, out } = await cli('scenario', 'low-power-enter', '--revision', 'v4', '--trace');
     expect(status).toBe(0);
     expect(out).toContain('outcome   asleep in D3cold');
-    expect(out).toContain('vfio_pci_core_feature_pm');
-    const json = JSON.parse((await cli('scenario', 'low-power-enter', '--json')).out) as { outcome: string; findings: unknown[] };
+    expect(out).toContain('pm_runtime_engaged = true');
+    const json = JSON.parse((await cli('scenario', 'low-power-enter', '--json')).out) as {
+      outcome: string;
+      findings: unknown[];
+    };
     expect(json).toMatchObject({ outcome: 'asleep in D3cold', findings: [] });
   });
 
@@ -116,17 +124,33 @@ describe('replay', () => {
   it('counts equal lines and exits 1 when one differs', async () => {
     const machine = file(
       'M.json',
-      JSON.stringify({ devices: [{ bdf: '0000:00:00.0', path: '/sys/devices/pci0000:00/0000:00:00.0', config: '86808070'.padEnd(512, '0'), attrs: {} }] }),
+      JSON.stringify({
+        devices: [
+          {
+            bdf: '0000:00:00.0',
+            path: '/sys/devices/pci0000:00/0000:00:00.0',
+            config: '86808070'.padEnd(512, '0'),
+            attrs: {},
+          },
+        ],
+      }),
     );
     const script = file('r.vt', 'load_vfio\ncontainer C\napi_version C\n');
-    const trace = file('r.jsonl', '{"n":1,"op":"load_vfio","rc":0}\n{"n":2,"op":"container C","rc":0}\n{"n":3,"op":"api_version C","rc":0}\n');
+    const trace = file(
+      'r.jsonl',
+      '{"n":1,"op":"load_vfio","rc":0}\n{"n":2,"op":"container C","rc":0}\n{"n":3,"op":"api_version C","rc":0}\n',
+    );
     const args = ['replay', script, '--machine', machine, '--revision', 'base', '--against', trace];
     expect(await cli(...args)).toEqual({ status: 0, out: '3/3 lines equal\n', err: '' });
     const other = file('o.jsonl', '{"n":3,"op":"api_version C","rc":7}\n');
     const differs = await cli(...args.slice(0, -1), other);
     expect(differs.status).toBe(1);
     expect(differs.out).toBe('0/1 lines equal\n3: api_version C\n  expected {"rc":7}\n  got      {"rc":0}\n');
-    expect(JSON.parse((await cli(...args, '--json')).out)).toMatchObject({ equal: 3, compared: 3, differences: [] });
+    expect(JSON.parse((await cli(...args, '--json')).out)).toMatchObject({
+      equal: 3,
+      compared: 3,
+      differences: [],
+    });
   });
 
   it('faults are one line', async () => {

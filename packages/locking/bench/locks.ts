@@ -93,7 +93,9 @@ for (const [lock, body] of Object.entries(ours)) {
 console.log('lock+unlock against a bare async-mutex Semaphore (median of ratios taken side by side)');
 console.log('lock                  observers off   lockdep + lock_stat   budget');
 for (const r of rows) {
-  console.log(`${r.lock.padEnd(20)}  ${r.off.toFixed(2).padStart(12)}x  ${r.on.toFixed(2).padStart(19)}x   1.2x / 2.5x`);
+  console.log(
+    `${r.lock.padEnd(20)}  ${r.off.toFixed(2).padStart(12)}x  ${r.on.toFixed(2).padStart(19)}x   1.2x / 2.5x`,
+  );
 }
 if (rows.some((r) => r.off > 1.2 || r.on > 2.5)) {
   console.log('over the budget');

@@ -183,13 +183,20 @@ function field_obj(owner: object, field: string): Obj {
 }
 
 /** One untorn load of a field, at a scheduling point. C: READ_ONCE() */
-export async function READ_ONCE<T extends object, K extends keyof T & string>(owner: T, field: K): Promise<T[K]> {
+export async function READ_ONCE<T extends object, K extends keyof T & string>(
+  owner: T,
+  field: K,
+): Promise<T[K]> {
   await access(field_obj(owner, field), false, 'read');
   return owner[field];
 }
 
 /** One untorn store to a field, at a scheduling point. C: WRITE_ONCE() */
-export async function WRITE_ONCE<T extends object, K extends keyof T & string>(owner: T, field: K, value: T[K]): Promise<void> {
+export async function WRITE_ONCE<T extends object, K extends keyof T & string>(
+  owner: T,
+  field: K,
+  value: T[K],
+): Promise<void> {
   await access(field_obj(owner, field), true, 'write');
   owner[field] = value;
 }

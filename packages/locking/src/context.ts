@@ -8,7 +8,8 @@ export function in_atomic(): boolean {
 
 /** The check at the top of everything that may sleep: reports `sleeping-in-atomic`. C: include/linux/kernel.h might_sleep() */
 export function might_sleep(what: string): void {
-  if (current.preempt_count > 0 || current.atomic) report('sleeping-in-atomic', `${what} called from invalid context`);
+  if (current.preempt_count > 0 || current.atomic)
+    report('sleeping-in-atomic', `${what} called from invalid context`);
 }
 
 /** local_irq_save: interrupts off on this processor; returns whether they were off before. */

@@ -43,7 +43,8 @@ export class LockStat implements LockObserver {
 
   row(name: string, mode: 'read' | 'write'): LockStatRow {
     let stat = this.classes.get(name);
-    if (stat === undefined) this.classes.set(name, (stat = { read: new LockStatRow(), write: new LockStatRow() }));
+    if (stat === undefined)
+      this.classes.set(name, (stat = { read: new LockStatRow(), write: new LockStatRow() }));
     return mode === 'read' ? stat.read : stat.write;
   }
 

@@ -98,7 +98,9 @@ export class Lockdep implements LockObserver {
     if (this.#reported.has(key)) return;
     this.#reported.add(key);
     const same = held.lock === lock ? 'the same lock' : 'another lock of the class';
-    report('lockdep-recursion', `${lock.name} taken for ${mode} while ${same} is held for ${held.mode}`, { first: held.site });
+    report('lockdep-recursion', `${lock.name} taken for ${mode} while ${same} is held for ${held.mode}`, {
+      first: held.site,
+    });
   }
 
   #usage(cls: LockClass, task: Task): void {
@@ -165,7 +167,14 @@ export class LockTrace implements LockObserver {
   }
 
   #event(task: Task, text: string, mode: string): void {
-    machine.events.push({ at: machine.clock.now, task: task.name, fn: task.site, kind: 'lock', text, data: { mode } });
+    machine.events.push({
+      at: machine.clock.now,
+      task: task.name,
+      fn: task.site,
+      kind: 'lock',
+      text,
+      data: { mode },
+    });
   }
 }
 

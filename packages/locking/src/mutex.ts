@@ -39,7 +39,8 @@ export function mutex_init(lock: mutex, name: string): void {
 
 /** C: kernel/locking/mutex-debug.c mutex_destroy(): complains when the mutex is still held. */
 export function mutex_destroy(lock: mutex): void {
-  if (lock.owner !== null) report('lock-destroyed-held', `${lock.name} destroyed while ${lock.owner.name} holds it`);
+  if (lock.owner !== null)
+    report('lock-destroyed-held', `${lock.name} destroyed while ${lock.owner.name} holds it`);
 }
 
 function take(lock: mutex, since: number, tried: boolean): void {
@@ -71,7 +72,12 @@ export async function mutex_lock_interruptible(lock: mutex): Promise<number> {
   const task = current;
   const since = machine.clock.now;
   if (lock.owner !== null) note_contended(lock, 'write', task);
-  await point({ kind: 'lock', obj: lock, write: true, enabled: () => task.signal_pending || lock.sem.getValue() > 0 });
+  await point({
+    kind: 'lock',
+    obj: lock,
+    write: true,
+    enabled: () => task.signal_pending || lock.sem.getValue() > 0,
+  });
   if (lock.sem.getValue() === 0) return -4;
   take(lock, since, false);
   return 0;
@@ -87,7 +93,10 @@ export async function mutex_trylock(lock: mutex): Promise<number> {
 
 function release(lock: mutex): void {
   if (!note_released(lock, 'write', current)) {
-    report('lock-owner', `${current.name} unlocks ${lock.name}, which ${lock.owner === null ? 'nobody' : lock.owner.name} holds`);
+    report(
+      'lock-owner',
+      `${current.name} unlocks ${lock.name}, which ${lock.owner === null ? 'nobody' : lock.owner.name} holds`,
+    );
     if (lock.owner === null) return;
   }
   lock.owner = null;
@@ -111,4 +120,3 @@ export function mutex_unlock(lock: mutex): Promise<void> {
 export function mutex_is_locked(lock: mutex): boolean {
   return lock.sem.getValue() === 0;
 }
-

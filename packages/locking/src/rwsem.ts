@@ -60,7 +60,12 @@ function take(sem: rw_semaphore, write: boolean, since: number, tried: boolean):
   }
 }
 
-async function take_after(sem: rw_semaphore, write: boolean, wait: Promise<void>, since: number): Promise<void> {
+async function take_after(
+  sem: rw_semaphore,
+  write: boolean,
+  wait: Promise<void>,
+  since: number,
+): Promise<void> {
   await wait;
   take(sem, write, since, false);
 }
@@ -105,7 +110,10 @@ export async function down_write_trylock(sem: rw_semaphore): Promise<number> {
 
 function release(sem: rw_semaphore, write: boolean): void {
   if (!note_released(sem, write ? 'write' : 'read', current)) {
-    report('lock-owner', `${current.name} does up_${write ? 'write' : 'read'} on ${sem.name} without holding it so`);
+    report(
+      'lock-owner',
+      `${current.name} does up_${write ? 'write' : 'read'} on ${sem.name} without holding it so`,
+    );
     if (write ? sem.owner === null : sem.readers === 0) return;
   }
   if (write) sem.owner = null;

@@ -84,7 +84,10 @@ export async function spin_trylock(lock: spinlock_t): Promise<number> {
 
 function release(lock: spinlock_t): void {
   if (!note_released(lock, 'write', current)) {
-    report('lock-owner', `${current.name} unlocks ${lock.name}, which ${lock.owner === null ? 'nobody' : lock.owner.name} holds`);
+    report(
+      'lock-owner',
+      `${current.name} unlocks ${lock.name}, which ${lock.owner === null ? 'nobody' : lock.owner.name} holds`,
+    );
     if (lock.owner === null) return;
   }
   lock.owner = null;

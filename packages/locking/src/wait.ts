@@ -19,7 +19,8 @@ export interface wait_queue_entry {
 
 /** A wait queue entry that a driver embeds in a struct of its own (`container`). */
 export class wait_queue_entry_t implements wait_queue_entry {
-  func: (entry: wait_queue_entry_t, mode: number, flags: number, key: number) => number | Promise<number> = () => 0;
+  func: (entry: wait_queue_entry_t, mode: number, flags: number, key: number) => number | Promise<number> =
+    () => 0;
   private: unknown = null;
   readonly container: unknown;
 
@@ -155,7 +156,11 @@ export async function wait_event_interruptible(wq: wait_queue_head_t, cond: () =
 }
 
 /** Jiffies left (at least 1) when `cond` holds, 0 when time ran out. C: include/linux/wait.h wait_event_timeout() */
-export async function wait_event_timeout(wq: wait_queue_head_t, cond: () => boolean, timeout: number): Promise<number> {
+export async function wait_event_timeout(
+  wq: wait_queue_head_t,
+  cond: () => boolean,
+  timeout: number,
+): Promise<number> {
   might_sleep('wait_event_timeout');
   if (cond()) return timeout > 0 ? timeout : 1;
   await access(wq, true, 'wait');
@@ -220,7 +225,10 @@ export async function wait_for_completion_timeout(x: completion, timeout: number
 }
 
 /** As the timeout form; -ERESTARTSYS when a signal came first. C: kernel/sched/completion.c wait_for_completion_interruptible_timeout() */
-export async function wait_for_completion_interruptible_timeout(x: completion, timeout: number): Promise<number> {
+export async function wait_for_completion_interruptible_timeout(
+  x: completion,
+  timeout: number,
+): Promise<number> {
   might_sleep('wait_for_completion_interruptible_timeout');
   const task = current;
   const end = machine.clock.now + timeout * NS_PER_JIFFY;

@@ -73,7 +73,14 @@ describe('mutex', () => {
   it('lets one task in at a time under any schedule', async () => {
     for (let seed = 0; seed < 30; seed++) {
       const l = new mutex();
-      expect(await crowd(4, () => mutex_lock(l), () => mutex_unlock(l), seed)).toBe(1);
+      expect(
+        await crowd(
+          4,
+          () => mutex_lock(l),
+          () => mutex_unlock(l),
+          seed,
+        ),
+      ).toBe(1);
     }
   });
 
@@ -99,7 +106,10 @@ describe('mutex', () => {
       await join(spawn('other', () => mutex_unlock(l)));
       expect(mutex_is_locked(l)).toBe(false);
     });
-    expect(findings.map((f) => f.text)).toEqual(['main unlocks &x->lock, which nobody holds', 'other unlocks &x->lock, which main holds']);
+    expect(findings.map((f) => f.text)).toEqual([
+      'main unlocks &x->lock, which nobody holds',
+      'other unlocks &x->lock, which main holds',
+    ]);
   });
 
   it('taken twice by one task is a deadlock', async () => {
@@ -167,8 +177,23 @@ describe('rw_semaphore', () => {
     let together = 0;
     for (let seed = 0; seed < 30; seed++) {
       const s = new rw_semaphore();
-      together = Math.max(together, await crowd(4, () => down_read(s), () => up_read(s), seed));
-      expect(await crowd(4, () => down_write(s), () => up_write(s), seed)).toBe(1);
+      together = Math.max(
+        together,
+        await crowd(
+          4,
+          () => down_read(s),
+          () => up_read(s),
+          seed,
+        ),
+      );
+      expect(
+        await crowd(
+          4,
+          () => down_write(s),
+          () => up_write(s),
+          seed,
+        ),
+      ).toBe(1);
     }
     expect(together).toBe(4);
   });
@@ -240,8 +265,22 @@ describe('spinlock', () => {
   it('lets one task in at a time under any schedule', async () => {
     for (let seed = 0; seed < 30; seed++) {
       const l = new spinlock_t();
-      expect(await crowd(3, () => spin_lock(l), () => spin_unlock(l), seed)).toBe(1);
-      expect(await crowd(3, () => spin_lock_irq(l), () => spin_unlock_irq(l), seed)).toBe(1);
+      expect(
+        await crowd(
+          3,
+          () => spin_lock(l),
+          () => spin_unlock(l),
+          seed,
+        ),
+      ).toBe(1);
+      expect(
+        await crowd(
+          3,
+          () => spin_lock_irq(l),
+          () => spin_unlock_irq(l),
+          seed,
+        ),
+      ).toBe(1);
     }
   });
 
@@ -318,7 +357,10 @@ describe('context checks', () => {
       await up_write(s);
       await mutex_unlock(m);
     });
-    expect(findings.map((f) => f.text)).toEqual(['mutex_lock called from invalid context', 'down_read called from invalid context']);
+    expect(findings.map((f) => f.text)).toEqual([
+      'mutex_lock called from invalid context',
+      'down_read called from invalid context',
+    ]);
   });
 
   it('lockdep_assert_* speak only when the lock is not held so', async () => {

@@ -1,6 +1,15 @@
 // SPDX-License-Identifier: GPL-2.0-only
 import { describe, expect, it } from 'vitest';
-import { current, delay_ns, join, Machine, type Finding, type LockObserver, spawn, yield_now } from '@vfio-lab/sim';
+import {
+  current,
+  delay_ns,
+  join,
+  Machine,
+  type Finding,
+  type LockObserver,
+  spawn,
+  yield_now,
+} from '@vfio-lab/sim';
 import {
   down_read,
   down_write,

@@ -3,7 +3,14 @@ import type { vfio_pci_core_device } from '@vfio-lab/headers';
 import { dev_get_drvdata, ENOTTY, errno_name } from '@vfio-lab/kernel';
 import { type pci_dev, pci_power_name } from '@vfio-lab/pci';
 import { access, current, join, machine, report, sleep_ns, spawn, trace } from '@vfio-lab/sim';
-import { type LowPower, lowPowerOf, type Testbed, User, type VfioDevice, VfioSession } from '@vfio-lab/testbed';
+import {
+  type LowPower,
+  lowPowerOf,
+  type Testbed,
+  User,
+  type VfioDevice,
+  VfioSession,
+} from '@vfio-lab/testbed';
 import { traceFlags, watchSuspends } from './watch.ts';
 
 /** What the table of a revision says about a device after a step. Fields left out are not looked at. */
@@ -82,7 +89,8 @@ export class Lab {
   async open(bdf: string): Promise<VfioDevice> {
     const group = this.testbed.groupOf(bdf);
     for (const other of this.testbed.endpoints()) {
-      if (this.testbed.groupOf(other) === group && this.testbed.driverOf(other) === '') await this.testbed.bindVfio(other);
+      if (this.testbed.groupOf(other) === group && this.testbed.driverOf(other) === '')
+        await this.testbed.bindVfio(other);
     }
     const dev = await this.session.open(bdf, group);
     if (machine.tracing) traceFlags(this.vdev(bdf));
@@ -168,7 +176,8 @@ export class Lab {
     const power = pdev.dev.power;
     return {
       count: power.usage_count.counter,
-      engaged: this.field(bdf, 'pm_runtime_engaged') === true || this.field(bdf, 'platform_pm_engaged') === true,
+      engaged:
+        this.field(bdf, 'pm_runtime_engaged') === true || this.field(bdf, 'platform_pm_engaged') === true,
       resumed: this.field(bdf, 'pm_runtime_resumed') === true,
       status: RPM_STATUS[power.runtime_status] as 'active' | 'suspended',
       power: pci_power_name(pdev.current_state) as 'D0' | 'D3hot' | 'D3cold',
@@ -187,7 +196,8 @@ export class Lab {
     const other: string[] = [];
     for (const [key, want] of Object.entries(expected)) {
       const got = now[key as keyof Expected];
-      if (got === want || (key === 'resumed' && this.field(bdf, 'pm_runtime_resumed') === undefined)) continue;
+      if (got === want || (key === 'resumed' && this.field(bdf, 'pm_runtime_resumed') === undefined))
+        continue;
       if (this.#own) report('expectation', `${what}: ${key} is ${String(got)}, not ${String(want)}`);
       else other.push(`${key} ${String(got)}`);
     }

@@ -14,7 +14,9 @@ import {
   report,
   RunToBlock,
   spawn,
-  type TraceEvent, trace } from '@vfio-lab/sim';
+  type TraceEvent,
+  trace,
+} from '@vfio-lab/sim';
 import { bootTestbed } from '@vfio-lab/testbed';
 import { Lab } from './lab.ts';
 import type { Scenario } from './scenario.ts';
@@ -23,7 +25,8 @@ import type { Scenario } from './scenario.ts';
 export type Schedule =
   | { kind: 'default' }
   | { kind: 'random'; seed: number }
-  | { kind: 'replay'; token: string } | { kind: 'policy'; policy: Policy };
+  | { kind: 'replay'; token: string }
+  | { kind: 'policy'; policy: Policy };
 
 export interface RunOptions {
   revision: string;

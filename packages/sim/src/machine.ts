@@ -226,7 +226,10 @@ export class Machine {
     if (task.kind === 'hardirq' || task.kind === 'timer') this.#add_urgent(-1);
     if (task.cpu.irq_task === task) task.cpu.irq_task = null;
     if (task.held.length > 0 && task.kind !== 'user') {
-      report('lock-held-at-exit', `${task.name} ended with ${task.held[task.held.length - 1].lock.name} held`);
+      report(
+        'lock-held-at-exit',
+        `${task.name} ended with ${task.held[task.held.length - 1].lock.name} held`,
+      );
     }
     this.tasks.splice(this.tasks.indexOf(task), 1);
     try {
@@ -260,9 +263,12 @@ export class Machine {
     const task = current;
     task.op = op;
     if (++this.steps > this.max_steps) {
-      throw new Error(`no end after ${this.max_steps} points: ${task.name} in ${task.site || op.kind} on ${op.obj.name}`);
+      throw new Error(
+        `no end after ${this.max_steps} points: ${task.name} in ${task.site || op.kind} on ${op.obj.name}`,
+      );
     }
-    if (this.#stay && this.clock.next_at > this.clock.now && (op.enabled === undefined || op.enabled(task))) return undefined;
+    if (this.#stay && this.clock.next_at > this.clock.now && (op.enabled === undefined || op.enabled(task)))
+      return undefined;
     return this.#leave(task);
   }
 
@@ -331,7 +337,9 @@ export class Machine {
       // Who only waits for a stuck task to end is not part of the knot.
       const tied = stuck.filter((t) => !stuck.includes(t.op.obj as Task));
       const knot = tied.length > 0 ? tied : stuck;
-      const lines = knot.map((t) => `${t.name} waits for ${t.op.obj.name}${t.site === '' ? '' : ` in ${t.site}`}${holding(t)}`);
+      const lines = knot.map(
+        (t) => `${t.name} waits for ${t.op.obj.name}${t.site === '' ? '' : ` in ${t.site}`}${holding(t)}`,
+      );
       this.findings.push({
         kind: 'deadlock',
         text: lines.join('; '),
@@ -340,7 +348,12 @@ export class Machine {
         held: knot[0].held.map((h) => h.lock.name),
         at: this.clock.now,
         detail: {
-          tasks: knot.map((t) => ({ task: t.name, waits: t.op.obj.name, fns: [...t.fns], holds: t.held.map((h) => h.lock.name) })),
+          tasks: knot.map((t) => ({
+            task: t.name,
+            waits: t.op.obj.name,
+            fns: [...t.fns],
+            holds: t.held.map((h) => h.lock.name),
+          })),
         },
       });
       for (const t of stuck) this.tasks.splice(this.tasks.indexOf(t), 1);

@@ -57,7 +57,7 @@ export class RandomPolicy implements Policy {
 /** A recorded schedule as text: task names with run lengths, e.g. `guest*3,host,kworker/pm*2`. */
 export function formatSchedule(names: readonly string[]): string {
   const out: string[] = [];
-  for (let i = 0; i < names.length; ) {
+  for (let i = 0; i < names.length;) {
     let n = 1;
     while (i + n < names.length && names[i + n] === names[i]) n++;
     out.push(n === 1 ? names[i] : `${names[i]}*${n}`);
@@ -73,7 +73,11 @@ export function parseSchedule(token: string): string[] {
   for (const [i, part] of token.split(',').entries()) {
     const m = /^([^*\s]+)(?:\*([1-9]\d{0,6}))?$/.exec(part);
     if (m === null) {
-      throw new InputError(`part ${i + 1} ("${part}") is not a task name with an optional *count`, 'schedule', 'give the token as it was printed');
+      throw new InputError(
+        `part ${i + 1} ("${part}") is not a task name with an optional *count`,
+        'schedule',
+        'give the token as it was printed',
+      );
     }
     for (let n = Number(m[2] ?? 1); n > 0; n--) names.push(m[1]);
   }

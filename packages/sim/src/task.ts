@@ -87,7 +87,15 @@ export class Task extends Obj {
   /** Lets the task go on from its scheduling point. */
   resume: () => void = unset;
 
-  constructor(id: number, name: string, kind: TaskKind, cpu: Cpu, daemon: boolean, process: unknown, comm: string) {
+  constructor(
+    id: number,
+    name: string,
+    kind: TaskKind,
+    cpu: Cpu,
+    daemon: boolean,
+    process: unknown,
+    comm: string,
+  ) {
     super(name);
     this.id = id;
     this.kind = kind;

@@ -7,7 +7,16 @@ describe('Clock', () => {
     const clock = new Clock();
     const order: string[] = [];
     const at = (ns: number, name: string): void => void clock.add(ns, () => order.push(name));
-    for (const [ns, name] of [[30, 'c'], [10, 'a1'], [20, 'b'], [10, 'a2'], [40, 'd'], [5, 'first'], [10, 'a3']] as const) at(ns, name);
+    for (const [ns, name] of [
+      [30, 'c'],
+      [10, 'a1'],
+      [20, 'b'],
+      [10, 'a2'],
+      [40, 'd'],
+      [5, 'first'],
+      [10, 'a3'],
+    ] as const)
+      at(ns, name);
     for (let e = clock.take(); e !== null; e = clock.take()) e.fire?.();
     expect(order).toEqual(['first', 'a1', 'a2', 'a3', 'b', 'c', 'd']);
     expect(clock.now).toBe(40);

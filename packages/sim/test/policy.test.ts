@@ -5,7 +5,9 @@ import { formatSchedule, InputError, parseSchedule, Prng } from '../src/index.ts
 
 describe('schedule tokens', () => {
   it('are run lengths of task names', () => {
-    expect(formatSchedule(['guest', 'guest', 'host', 'kworker/pm', 'kworker/pm', 'kworker/pm'])).toBe('guest*2,host,kworker/pm*3');
+    expect(formatSchedule(['guest', 'guest', 'host', 'kworker/pm', 'kworker/pm', 'kworker/pm'])).toBe(
+      'guest*2,host,kworker/pm*3',
+    );
     expect(parseSchedule('guest*2,host')).toEqual(['guest', 'guest', 'host']);
     expect(parseSchedule('')).toEqual([]);
   });

@@ -1,7 +1,17 @@
 // SPDX-License-Identifier: GPL-2.0-only
 // Host drivers that scripts load beside vfio: enough of each to own a device.
 import { EINVAL } from '@vfio-lab/kernel';
-import { PCI_ANY_ID, pci_clear_master, type pci_dev, type pci_device_id, pci_disable_device, pci_driver, pci_enable_device, pci_register_driver, pci_set_master } from '@vfio-lab/pci';
+import {
+  PCI_ANY_ID,
+  pci_clear_master,
+  type pci_dev,
+  type pci_device_id,
+  pci_disable_device,
+  pci_driver,
+  pci_enable_device,
+  pci_register_driver,
+  pci_set_master,
+} from '@vfio-lab/pci';
 
 interface HostDriver {
   ids: readonly Partial<pci_device_id>[];
@@ -9,7 +19,14 @@ interface HostDriver {
   enables: boolean;
 }
 
-const ID: pci_device_id = { vendor: PCI_ANY_ID, device: PCI_ANY_ID, subvendor: PCI_ANY_ID, subdevice: PCI_ANY_ID, class: 0, class_mask: 0 };
+const ID: pci_device_id = {
+  vendor: PCI_ANY_ID,
+  device: PCI_ANY_ID,
+  subvendor: PCI_ANY_ID,
+  subdevice: PCI_ANY_ID,
+  class: 0,
+  class_mask: 0,
+};
 
 /** Drivers by module name, with the devices that they serve. */
 const DRIVERS: Readonly<Record<string, HostDriver>> = {

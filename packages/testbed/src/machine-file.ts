@@ -65,19 +65,33 @@ export function readMachineFile(file: string): MachineDescription {
   const platforms = existsSync(platformFile) ? readJson(platformFile) : {};
   const platform = (platforms[name] ?? {}) as Json;
   if (!Array.isArray(json.devices)) {
-    throw new InputError('no array "devices"', file, 'give a machine file: {"devices": [{"bdf", "path", "config", ...}]}');
+    throw new InputError(
+      'no array "devices"',
+      file,
+      'give a machine file: {"devices": [{"bdf", "path", "config", ...}]}',
+    );
   }
-  const devices = json.devices.map((d: unknown, i) => device(d, (wmasks[(d as Json).bdf as string] ?? null) as Json | null, `${file}: devices[${i}]`, wmaskFile));
+  const devices = json.devices.map((d: unknown, i) =>
+    device(
+      d,
+      (wmasks[(d as Json).bdf as string] ?? null) as Json | null,
+      `${file}: devices[${i}]`,
+      wmaskFile,
+    ),
+  );
   const seen = new Set<string>();
   for (const d of devices) {
-    if (seen.has(d.bdf)) throw new InputError(`two devices at ${d.bdf}`, file, 'give each function its own address');
+    if (seen.has(d.bdf))
+      throw new InputError(`two devices at ${d.bdf}`, file, 'give each function its own address');
     seen.add(d.bdf);
   }
   return {
     name,
     devices,
     biosYear: typeof platform.biosYear === 'number' ? platform.biosYear : 2014,
-    powerResources: ((platform.powerResources ?? []) as Json[]).map((r, i) => powerResource(r, `${platformFile}: ${name}.powerResources[${i}]`)),
+    powerResources: ((platform.powerResources ?? []) as Json[]).map((r, i) =>
+      powerResource(r, `${platformFile}: ${name}.powerResources[${i}]`),
+    ),
     hotplug: typeof platform.hotplug === 'string' ? platform.hotplug : 'none',
     hotResetOfPcieSlots: typeof platform.hotResetOfPcieSlots === 'string' ? platform.hotResetOfPcieSlots : '',
   };
@@ -99,17 +113,22 @@ export function readJson(file: string): Json {
     const line = at === null ? '' : `:${text.slice(0, Number(at[1])).split('\n').length}`;
     throw new InputError('not JSON', `${file}${line}`, 'mend the syntax there');
   }
-  if (typeof value !== 'object' || value === null || Array.isArray(value)) throw new InputError('not a JSON object', file, 'start it with {');
+  if (typeof value !== 'object' || value === null || Array.isArray(value))
+    throw new InputError('not a JSON object', file, 'start it with {');
   return value as Json;
 }
 
 function device(value: unknown, masks: Json | null, where: string, maskFile: string): MachineDevice {
   const d = value as Json;
-  const bad = (member: string, wanted: string): InputError => new InputError(`"${member}" is not ${wanted}`, where, `give ${wanted}`);
-  if (typeof d.bdf !== 'string' || !/^[0-9a-f]{4}:[0-9a-f]{2}:[0-9a-f]{2}\.[0-7]$/.test(d.bdf)) throw bad('bdf', 'a PCI address (dddd:bb:dd.f)');
-  if (typeof d.path !== 'string' || !d.path.endsWith(`/${d.bdf}`)) throw bad('path', `a sysfs path that ends in /${d.bdf}`);
+  const bad = (member: string, wanted: string): InputError =>
+    new InputError(`"${member}" is not ${wanted}`, where, `give ${wanted}`);
+  if (typeof d.bdf !== 'string' || !/^[0-9a-f]{4}:[0-9a-f]{2}:[0-9a-f]{2}\.[0-7]$/.test(d.bdf))
+    throw bad('bdf', 'a PCI address (dddd:bb:dd.f)');
+  if (typeof d.path !== 'string' || !d.path.endsWith(`/${d.bdf}`))
+    throw bad('path', `a sysfs path that ends in /${d.bdf}`);
   const config = typeof d.config === 'string' ? parseHex(d.config) : null;
-  if (config === null || (config.length !== 256 && config.length !== 4096)) throw bad('config', '256 or 4096 bytes in hex');
+  if (config === null || (config.length !== 256 && config.length !== 4096))
+    throw bad('config', '256 or 4096 bytes in hex');
   if (typeof d.attrs !== 'object' || d.attrs === null) throw bad('attrs', 'an object of sysfs texts');
   return {
     bdf: d.bdf,
@@ -139,7 +158,11 @@ function maskBytes(value: unknown, length: number, where: string): Uint8Array {
     const off = Number(key);
     const mask = typeof text === 'string' ? parseHex(text) : null;
     if (!Number.isInteger(off) || off < 0 || off >= length || mask === null || mask.length !== 1) {
-      throw new InputError(`"${key}": ${JSON.stringify(text)} is not an offset with a byte`, where, 'write "0x4": "07"');
+      throw new InputError(
+        `"${key}": ${JSON.stringify(text)} is not an offset with a byte`,
+        where,
+        'write "0x4": "07"',
+      );
     }
     bytes[off] = mask[0];
   }
@@ -151,5 +174,10 @@ function powerResource(r: Json, where: string): PowerResource {
     throw new InputError('not a power resource', where, 'give "name", "_PR0" and "_PR3"');
   }
   const off = typeof r.off === 'string' ? r.off : '';
-  return { name: r.name, pr0: r._PR0 as string[], pr3: r._PR3 as string[], losesState: !/nothing is lost/.test(off) };
+  return {
+    name: r.name,
+    pr0: r._PR0 as string[],
+    pr3: r._PR3 as string[],
+    losesState: !/nothing is lost/.test(off),
+  };
 }

@@ -52,7 +52,12 @@ export function readTrace(file: string): TraceLine[] {
     } catch {
       throw new InputError('not JSON', `${file}:${i + 1}`, 'give a recording with one JSON object a line');
     }
-    if (typeof value !== 'object' || value === null || typeof (value as TraceLine).n !== 'number' || typeof (value as TraceLine).op !== 'string') {
+    if (
+      typeof value !== 'object' ||
+      value === null ||
+      typeof (value as TraceLine).n !== 'number' ||
+      typeof (value as TraceLine).op !== 'string'
+    ) {
       throw new InputError('no "n" and "op"', `${file}:${i + 1}`, 'give a recording made from a script');
     }
     lines.push(value as TraceLine);
@@ -69,7 +74,11 @@ export function volatileLines(scriptFile: string): number[] {
 }
 
 /** Compare our lines with a recording, field by field; both are matched by script line. */
-export function compareTraces(ours: readonly TraceLine[], recorded: readonly TraceLine[], opts: CompareOptions = {}): Comparison {
+export function compareTraces(
+  ours: readonly TraceLine[],
+  recorded: readonly TraceLine[],
+  opts: CompareOptions = {},
+): Comparison {
   const result: Comparison = { equal: 0, compared: 0, differences: [] };
   const byLine = new Map(ours.map((l) => [l.n, l]));
   const volatile = new Set(opts.volatile ?? []);
@@ -113,7 +122,8 @@ function sharedBootFields(line: TraceLine, bound: Map<string, number>): string[]
     if (line.runtime_usage === '0') ignored.push('power_state', 'runtime_status');
   }
   const file = /^sys(?:read|wait) (\S+)\/(d3cold_allowed|power_state)(?: |$)/.exec(line.op);
-  if (file !== null && (file[2] === 'd3cold_allowed' || line.n < (bound.get(file[1]) ?? Infinity))) ignored.push('rc', 'value', 'ok');
+  if (file !== null && (file[2] === 'd3cold_allowed' || line.n < (bound.get(file[1]) ?? Infinity)))
+    ignored.push('rc', 'value', 'ok');
   return ignored;
 }
 
@@ -130,7 +140,11 @@ export interface ReplayRequest {
 export async function replay(request: ReplayRequest): Promise<Comparison> {
   const recorded = readTrace(request.against);
   const script = parseScript(readText(request.script), request.script);
-  const testbed = await bootTestbed({ revision: request.revision, machine: readMachineFile(request.machine), kernel: 'v6.1.192' });
+  const testbed = await bootTestbed({
+    revision: request.revision,
+    machine: readMachineFile(request.machine),
+    kernel: 'v6.1.192',
+  });
   const ours: TraceLine[] = [];
   await runScript(testbed, script, (line) => ours.push(line));
   const stable = path.basename(path.dirname(request.against)).startsWith('linux-');
@@ -162,7 +176,8 @@ export function readIndex(dir: string): IndexEntry[] {
   return list.map((value: unknown, i) => {
     const e = value as Record<string, unknown>;
     for (const member of ['script', 'trace', 'machine']) {
-      if (typeof e[member] !== 'string') throw new InputError(`entry ${i} lacks "${member}"`, file, 'give script, trace and machine');
+      if (typeof e[member] !== 'string')
+        throw new InputError(`entry ${i} lacks "${member}"`, file, 'give script, trace and machine');
     }
     const script = e.script as string;
     const machine = e.machine as string;

@@ -1,7 +1,15 @@
 // SPDX-License-Identifier: GPL-2.0-only
 import { InputError } from '@vfio-lab/sim';
 import { describe, expect, it } from 'vitest';
-import { bootTestbed, parseScript, runScript, topology, topologyAbout, topologyNames, type TraceLine } from '../src/index.ts';
+import {
+  bootTestbed,
+  parseScript,
+  runScript,
+  topology,
+  topologyAbout,
+  topologyNames,
+  type TraceLine,
+} from '../src/index.ts';
 
 const GPU = '0000:01:00.0';
 const OPEN = `load_vfio
@@ -34,7 +42,10 @@ const fault = (text: string): string => {
 
 describe('parseScript', () => {
   it('keeps line numbers, drops comments, takes quoted tokens and background tags', () => {
-    const { ops } = parseScript('# one\n\ncontainer C\nbg T device D9 G "0000:01:00.0 vf_token=1"\r\nnote a "b" c\n', 'x.vt');
+    const { ops } = parseScript(
+      '# one\n\ncontainer C\nbg T device D9 G "0000:01:00.0 vf_token=1"\r\nnote a "b" c\n',
+      'x.vt',
+    );
     expect(ops.map((o) => [o.n, o.op, o.bg])).toEqual([
       [3, 'container C', undefined],
       [4, 'device D9 G "0000:01:00.0 vf_token=1"', 'T'],
@@ -55,7 +66,9 @@ describe('parseScript', () => {
   });
 
   it('says what is wrong, where, and how to mend it', () => {
-    expect(fault('container C\nlaod_vfio')).toBe('unknown operation "laod_vfio": x.vt:2: did you mean load_vfio?');
+    expect(fault('container C\nlaod_vfio')).toBe(
+      'unknown operation "laod_vfio": x.vt:2: did you mean load_vfio?',
+    );
     expect(fault('rd D cfg 0')).toBe('rd lacks LEN: x.vt:1: write rd D REGION OFF LEN');
     expect(fault('rd D cfg 0 4 9')).toContain('rd does not take "9": x.vt:1');
     expect(fault('rd D conf 0 4')).toContain('REGION "conf" is not one of bar0');
@@ -70,7 +83,10 @@ describe('parseScript', () => {
 
 describe('runScript', () => {
   it('prints what the system calls gave', async () => {
-    const lines = await run(`${OPEN}info D\nrd D cfg 0 4\nrd D cfg 0 0\nrd D 9 0 4\nlseek D 0\nclose D\nclose D\n`, 'base');
+    const lines = await run(
+      `${OPEN}info D\nrd D cfg 0 4\nrd D cfg 0 0\nrd D 9 0 4\nlseek D 0\nclose D\nclose D\n`,
+      'base',
+    );
     expect(lines.slice(8)).toEqual([
       { n: 9, op: 'info D', rc: 0, argsz: 20, flags: 2, num_regions: 9, num_irqs: 5, cap_offset: 0 },
       { n: 10, op: 'rd D cfg 0 4', rc: 4, data: 'de10b81e' },
@@ -101,7 +117,10 @@ mrd M 0 4
   });
 
   it('background operations finish when they can, under their tag', async () => {
-    const lines = await run(`${OPEN}bg U unbind ${GPU}\nbgstat U\nclose D\njoin U 5000\ndriver ${GPU}\n`, 'base');
+    const lines = await run(
+      `${OPEN}bg U unbind ${GPU}\nbgstat U\nclose D\njoin U 5000\ndriver ${GPU}\n`,
+      'base',
+    );
     const op = (name: string): TraceLine | undefined => lines.find((l) => l.op.startsWith(name));
     expect(op('bgstat')).toMatchObject({ done: false });
     expect(op('unbind')).toMatchObject({ bg: 'U', rc: 12, driver: '' });
@@ -125,7 +144,11 @@ describe('topologies', () => {
   it('unknown names, revisions and parameters are faults of the user', async () => {
     await expect(bootTestbed({ revision: 'v4', topology: 'moon' })).rejects.toThrow('no topology "moon"');
     await expect(bootTestbed({ revision: 'v99' })).rejects.toBeInstanceOf(InputError);
-    await expect(bootTestbed({ revision: 'v4', options: 'nonsense=1' })).rejects.toThrow('vfio-pci has no parameter "nonsense"');
-    await expect(bootTestbed({ revision: 'v4', options: 'disable_idle_d3=maybe' })).rejects.toThrow('not a boolean');
+    await expect(bootTestbed({ revision: 'v4', options: 'nonsense=1' })).rejects.toThrow(
+      'vfio-pci has no parameter "nonsense"',
+    );
+    await expect(bootTestbed({ revision: 'v4', options: 'disable_idle_d3=maybe' })).rejects.toThrow(
+      'not a boolean',
+    );
   });
 });

@@ -25,7 +25,10 @@ export function register(cli: CAC, io: Io): void {
   cli
     .command('scenario <name>', 'Run one scenario: outcome, findings, timeline')
     .option('--revision <name>', 'Driver to run it on: base, v4, v4@4, v4+exit-order, ...', { default: 'v4' })
-    .option('--trace', 'Print the timeline: task, C function, lock and PM operations, power state, usage count')
+    .option(
+      '--trace',
+      'Print the timeline: task, C function, lock and PM operations, power state, usage count',
+    )
     .option('--locks', 'With --trace: all locks, not only those of the driver')
     .option('--boot', 'With --trace: from power-on, not from where the programs start')
     .option('--seed <n>', 'Run it under the random schedule of this seed')
@@ -96,11 +99,16 @@ function searchJson(name: string, revision: string, result: SearchResult): unkno
 
 function renderSearch(name: string, revision: string, asked: number, result: SearchResult, io: Io): string[] {
   const paint = colors(io);
-  const lines = [`${paint.bold(name)} on ${revision}: ${result.runs} random schedules${result.runs < asked ? ` of ${asked}, stopped` : ''}`];
-  for (const [outcome, n] of [...result.outcomes].sort((a, b) => b[1] - a[1])) lines.push(`  ${String(n).padStart(6)}  ${outcome}`);
+  const lines = [
+    `${paint.bold(name)} on ${revision}: ${result.runs} random schedules${result.runs < asked ? ` of ${asked}, stopped` : ''}`,
+  ];
+  for (const [outcome, n] of [...result.outcomes].sort((a, b) => b[1] - a[1]))
+    lines.push(`  ${String(n).padStart(6)}  ${outcome}`);
   if (result.findings.size === 0) lines.push(`  ${paint.green('no findings')}`);
   for (const [kind, f] of result.findings) {
-    lines.push(`  ${String(f.runs).padStart(6)}  ${paint.red(kind)}: ${f.first.findings.find((x) => x.kind === kind)?.text ?? ''}`);
+    lines.push(
+      `  ${String(f.runs).padStart(6)}  ${paint.red(kind)}: ${f.first.findings.find((x) => x.kind === kind)?.text ?? ''}`,
+    );
     lines.push(`          again: vfio-lab scenario ${name} --revision ${revision} --seed ${f.seed} --trace`);
   }
   return lines;
@@ -119,19 +127,35 @@ function render(run: ScenarioRun, io: Io, options: Options): string[] {
     const held = f.held.length > 0 ? `, holding ${f.held.join(', ')}` : '';
     lines.push(`    in ${f.task}${f.fns.length > 0 ? `: ${f.fns.join(' > ')}` : ''}${held}`);
   }
-  if (run.schedule !== '') lines.push(`  again     ${replayCommand(run.scenario, run.revision, run.schedule)}`);
-  if (run.leftAt >= 0) lines.push(`  ${paint.yellow(`left the recorded schedule at its decision ${run.leftAt + 1}`)}`);
-  if (options.trace === true) lines.push('', ...timeline(chosen(run.events, options), paint, width(io)));
+  if (run.schedule !== '')
+    lines.push(`  again     ${replayCommand(run.scenario, run.revision, run.schedule)}`);
+  if (run.leftAt >= 0)
+    lines.push(`  ${paint.yellow(`left the recorded schedule at its decision ${run.leftAt + 1}`)}`);
+  if (options.trace === true)
+    lines.push(
+      '',
+      ...timeline(
+        chosen(run.events, options),
+        paint,
+        io.stdout.isTTY === true ? width(io) : Math.max(width(io), PIPE_COLUMNS),
+      ),
+    );
   return lines;
 }
+
+/** A timeline that goes into a file or a pager is not cut to a terminal's width. */
+const PIPE_COLUMNS = 160;
 
 /** Locks that the driver and the mappings of its users have; the rest is the inside of the kernel below. */
 const DRIVER_LOCKS = /&vdev->|&group->(?:group_rwsem|device_lock)|dev_set|mmap_lock|&ctx->wqh|vfio/;
 
 /** What of the timeline a reader wants. */
 function chosen(events: readonly TraceEvent[], options: Options): TraceEvent[] {
-  const start = options.boot === true ? 0 : events.findIndex((e) => e.kind === 'phase' && e.text === 'programs');
-  return events.slice(Math.max(start, 0)).filter((e) => e.kind !== 'lock' || options.locks === true || DRIVER_LOCKS.test(e.text));
+  const start =
+    options.boot === true ? 0 : events.findIndex((e) => e.kind === 'phase' && e.text === 'programs');
+  return events
+    .slice(Math.max(start, 0))
+    .filter((e) => e.kind !== 'lock' || options.locks === true || DRIVER_LOCKS.test(e.text));
 }
 
 /** Virtual time, task, what happened, the state of the device it happened to, the C function; one line an event. */
@@ -140,7 +164,8 @@ function timeline(events: readonly TraceEvent[], paint: Colors, room: number): s
   const rows = events.map((e) => {
     const { device, to, dev, status, usage } = e.data as Record<string, string | number | undefined>;
     if (device !== undefined && to !== undefined) power.set(String(device), String(to));
-    const state = dev === undefined ? '' : [power.get(String(dev)), status, `usage ${usage}`].filter(Boolean).join(', ');
+    const state =
+      dev === undefined ? '' : [power.get(String(dev)), status, `usage ${usage}`].filter(Boolean).join(', ');
     return [time(e.at), e.task, e.kind, e.text, state, e.fn];
   });
   const shape = [

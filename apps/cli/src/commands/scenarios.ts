@@ -23,7 +23,12 @@ export function register(cli: CAC, io: Io): void {
         return;
       }
       const rows = scenarios.map((s) => [s.name, s.topology, (s.claims ?? []).join(' '), s.about]);
-      const shape = [{ title: 'scenario' }, { title: 'topology' }, { title: 'claims' }, { title: 'what happens', flexible: true }];
+      const shape = [
+        { title: 'scenario' },
+        { title: 'topology' },
+        { title: 'claims' },
+        { title: 'what happens', flexible: true },
+      ];
       io.stdout.write(`${table(shape, rows, { width: width(io), head: colors(io).bold }).join('\n')}\n`);
     });
 }

@@ -66,7 +66,11 @@ export const containerOps: OpSpec[] = [
     name: 'device',
     args: { D: 'name', G: 'name', STRING: 'text' },
     async run(s, a) {
-      const { ret } = await s.user.ioctlBytes(s.fd(a.G as string), VFIO_GROUP_GET_DEVICE_FD, cString(a.STRING as string));
+      const { ret } = await s.user.ioctlBytes(
+        s.fd(a.G as string),
+        VFIO_GROUP_GET_DEVICE_FD,
+        cString(a.STRING as string),
+      );
       await s.bind(a.D as string, ret);
       return ret < 0 ? rcFields(ret) : { rc: 0 };
     },
@@ -75,7 +79,11 @@ export const containerOps: OpSpec[] = [
     name: 'set_container',
     args: { G: 'name', C: 'name' },
     async run(s, a) {
-      const { ret } = await s.user.ioctlBytes(s.fd(a.G as string), VFIO_GROUP_SET_CONTAINER, s32(s.fd(a.C as string)));
+      const { ret } = await s.user.ioctlBytes(
+        s.fd(a.G as string),
+        VFIO_GROUP_SET_CONTAINER,
+        s32(s.fd(a.C as string)),
+      );
       return rcFields(ret);
     },
   },
@@ -148,7 +156,8 @@ export const containerOps: OpSpec[] = [
       const map = new vfio_iommu_type1_dma_map();
       map.argsz = (a.argsz as number | undefined) ?? sizeof(vfio_iommu_type1_dma_map);
       map.flags = a.FLAGS as number;
-      map.vaddr = (a.vaddr as bigint | undefined) ?? BigInt(await s.testbed.anonymousMemory(a.SIZE as bigint));
+      map.vaddr =
+        (a.vaddr as bigint | undefined) ?? BigInt(await s.testbed.anonymousMemory(a.SIZE as bigint));
       map.iova = a.IOVA as bigint;
       map.size = a.SIZE as bigint;
       return rcFields(await s.user.ioctlStruct(s.fd(a.C as string), VFIO_IOMMU_MAP_DMA, map));
@@ -169,4 +178,3 @@ export const containerOps: OpSpec[] = [
     },
   },
 ];
-

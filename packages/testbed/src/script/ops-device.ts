@@ -43,7 +43,8 @@ function fds(words: readonly string[], s: Session): Uint8Array {
 /** Payload of set_irqs: eventfds, booleans or raw bytes. */
 function irqData(s: Session, a: Args): Uint8Array {
   if (a.efd !== undefined) return fds(a.efd as readonly string[], s);
-  if (a.bool !== undefined) return Uint8Array.from(a.bool as readonly string[], (w) => Number(parseInteger(w) ?? 0n));
+  if (a.bool !== undefined)
+    return Uint8Array.from(a.bool as readonly string[], (w) => Number(parseInteger(w) ?? 0n));
   return (a.raw as Uint8Array | undefined) ?? new Uint8Array();
 }
 
@@ -54,7 +55,7 @@ function bdf(d: vfio_pci_dependent_device): string {
 
 function caps(info: vfio_region_info): Fields {
   const list: Fields[] = [];
-  for (let off = info.cap_offset; off !== 0 && off + 8 <= bufferOf(info).length; ) {
+  for (let off = info.cap_offset; off !== 0 && off + 8 <= bufferOf(info).length;) {
     const header = new vfio_info_cap_header(bufferOf(info), off);
     list.push({ off, id: header.id, version: header.version, next: header.next });
     if (header.next <= off) break;
@@ -222,7 +223,9 @@ export const deviceOps: OpSpec[] = [
     args: { D: 'name', FLAGS: 'flags', OFF: 'num', DATA: 'u64', EFD: 'name' },
     options: { region: 'region', argsz: 'num' },
     async run(s, a) {
-      const arg = new vfio_device_ioeventfd(roomFor(sizeof(vfio_device_ioeventfd), a.argsz as number | undefined));
+      const arg = new vfio_device_ioeventfd(
+        roomFor(sizeof(vfio_device_ioeventfd), a.argsz as number | undefined),
+      );
       arg.argsz = (a.argsz as number | undefined) ?? sizeof(vfio_device_ioeventfd);
       arg.flags = a.FLAGS as number;
       const offset = BigInt(((a.region as number | undefined) ?? 0) * REGION_SHIFT + (a.OFF as number));

@@ -63,7 +63,11 @@ export const hostOps: OpSpec[] = [
     args: { BDF: 'bdf', 'driver?': 'text' },
     async run(s, a): Promise<Fields> {
       const bdf = a.BDF as string;
-      const override = await write(s, `${bdf}/driver_override`, (a.driver as string | undefined) ?? 'vfio-pci');
+      const override = await write(
+        s,
+        `${bdf}/driver_override`,
+        (a.driver as string | undefined) ?? 'vfio-pci',
+      );
       const bound = s.testbed.driverOf(bdf) !== '';
       const unbind = bound ? await write(s, `${bdf}/driver/unbind`, bdf) : 0;
       const probe = await write(s, '/sys/bus/pci/drivers_probe', bdf);
@@ -145,7 +149,10 @@ export const hostOps: OpSpec[] = [
     name: 'hostcfg_w',
     args: { BDF: 'bdf', OFF: 'num', LEN: 'num', VAL: 'num' },
     async run(s, a) {
-      const bytes = Uint8Array.from({ length: a.LEN as number }, (_, i) => Math.floor((a.VAL as number) / 2 ** (8 * i)) & 0xff);
+      const bytes = Uint8Array.from(
+        { length: a.LEN as number },
+        (_, i) => Math.floor((a.VAL as number) / 2 ** (8 * i)) & 0xff,
+      );
       return rcFields(await s.testbed.configWrite(a.BDF as string, a.OFF as number, bytes));
     },
   },

@@ -46,7 +46,13 @@ export const memoryOps: OpSpec[] = [
     name: 'wr',
     args: { D: 'name', REGION: 'region', OFF: 'num', LEN: 'num', VALUE: 'u64' },
     async run(s, a) {
-      return rcFields(await s.user.pwrite(s.fd(a.D as string), littleEndian(a.VALUE as bigint, a.LEN as number), position(a)));
+      return rcFields(
+        await s.user.pwrite(
+          s.fd(a.D as string),
+          littleEndian(a.VALUE as bigint, a.LEN as number),
+          position(a),
+        ),
+      );
     },
   },
   {
@@ -81,14 +87,20 @@ export const memoryOps: OpSpec[] = [
     name: 'lseek',
     args: { X: 'name', OFF: 'num', 'whence?': 'num' },
     async run(s, a) {
-      return rcFields(await s.user.lseek(s.fd(a.X as string), a.OFF as number, (a.whence as number | undefined) ?? 0));
+      return rcFields(
+        await s.user.lseek(s.fd(a.X as string), a.OFF as number, (a.whence as number | undefined) ?? 0),
+      );
     },
   },
   {
     name: 'poll',
     args: { X: 'name', 'ms?': 'num' },
     async run(s, a) {
-      const { ret, revents } = await s.user.poll(s.fd(a.X as string), POLL_ALL, (a.ms as number | undefined) ?? 0);
+      const { ret, revents } = await s.user.poll(
+        s.fd(a.X as string),
+        POLL_ALL,
+        (a.ms as number | undefined) ?? 0,
+      );
       return { ...rcFields(ret), revents };
     },
   },

@@ -49,7 +49,13 @@ export const miscOps: OpSpec[] = [
     async run(s, a) {
       const task = s.background.get(a.TAG as string);
       if (task === undefined) return { done: true };
-      return { done: await wait_until_timeout(task, () => task.done, ((a.ms as number | undefined) ?? JOIN_MS) * NS_PER_MS) };
+      return {
+        done: await wait_until_timeout(
+          task,
+          () => task.done,
+          ((a.ms as number | undefined) ?? JOIN_MS) * NS_PER_MS,
+        ),
+      };
     },
   },
 ];

@@ -8,7 +8,18 @@ import { hostOps } from './ops-host.ts';
 import { memoryOps } from './ops-memory.ts';
 import { miscOps } from './ops-misc.ts';
 
-export type ArgType = 'name' | 'text' | 'word' | 'list' | 'bdf' | 'num' | 'u64' | 'flags' | 'region' | 'irq' | 'hex';
+export type ArgType =
+  | 'name'
+  | 'text'
+  | 'word'
+  | 'list'
+  | 'bdf'
+  | 'num'
+  | 'u64'
+  | 'flags'
+  | 'region'
+  | 'irq'
+  | 'hex';
 
 /** Result fields of an operation, in the order in which they are printed. */
 export type Fields = Record<string, unknown>;
@@ -29,5 +40,11 @@ export interface OpSpec {
 }
 
 export const OPS: ReadonlyMap<string, OpSpec> = new Map(
-  [...hostOps.map((spec) => ({ ...spec, host: true })), ...containerOps, ...deviceOps, ...memoryOps, ...miscOps].map((spec) => [spec.name, spec]),
+  [
+    ...hostOps.map((spec) => ({ ...spec, host: true })),
+    ...containerOps,
+    ...deviceOps,
+    ...memoryOps,
+    ...miscOps,
+  ].map((spec) => [spec.name, spec]),
 );

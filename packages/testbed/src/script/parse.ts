@@ -14,7 +14,9 @@ export interface ScriptOp {
 }
 
 /** Arguments by name. Numbers that C holds in 64 bits are bigint; `fd` arguments stay names until the run. */
-export type Args = Readonly<Record<string, string | number | bigint | boolean | Uint8Array | readonly string[] | undefined>>;
+export type Args = Readonly<
+  Record<string, string | number | bigint | boolean | Uint8Array | readonly string[] | undefined>
+>;
 
 export interface Script {
   file: string;
@@ -35,14 +37,27 @@ export function parseScript(text: string, file: string): Script {
     let bg: string | undefined;
     let op = line;
     if (tokens[0].text === 'bg') {
-      if (tokens.length < 3) throw new InputError('bg needs a tag and an operation', where, 'write bg TAG OP...');
+      if (tokens.length < 3)
+        throw new InputError('bg needs a tag and an operation', where, 'write bg TAG OP...');
       bg = tokens[1].text;
       op = line.slice(tokens[2].at);
       tokens.splice(0, 2);
     }
     const spec = OPS.get(tokens[0].text);
-    if (spec === undefined) throw new InputError(`unknown operation "${tokens[0].text}"`, where, nearest(tokens[0].text));
-    ops.push({ n: i + 1, op, spec, args: parseArgs(spec, tokens.slice(1).map((t) => t.text), line, where), ...(bg !== undefined && { bg }) });
+    if (spec === undefined)
+      throw new InputError(`unknown operation "${tokens[0].text}"`, where, nearest(tokens[0].text));
+    ops.push({
+      n: i + 1,
+      op,
+      spec,
+      args: parseArgs(
+        spec,
+        tokens.slice(1).map((t) => t.text),
+        line,
+        where,
+      ),
+      ...(bg !== undefined && { bg }),
+    });
   }
   return { file, ops };
 }
@@ -54,7 +69,7 @@ interface Token {
 
 function tokenize(line: string, where: string): Token[] {
   const tokens: Token[] = [];
-  for (let i = 0; i < line.length; ) {
+  for (let i = 0; i < line.length;) {
     if (line[i] === ' ' || line[i] === '\t') {
       i++;
       continue;
@@ -103,7 +118,13 @@ function parseArgs(spec: OpSpec, words: string[], line: string, where: string): 
   return args;
 }
 
-function parseArg(type: ArgType, text: string, name: string, spec: OpSpec, where: string): string | number | bigint | Uint8Array | readonly string[] | boolean {
+function parseArg(
+  type: ArgType,
+  text: string,
+  name: string,
+  spec: OpSpec,
+  where: string,
+): string | number | bigint | Uint8Array | readonly string[] | boolean {
   const bad = (wanted: string): InputError =>
     new InputError(`${spec.name}: ${name} "${text}" is not ${wanted}`, where, `write ${usage(spec)}`);
   switch (type) {
@@ -114,7 +135,8 @@ function parseArg(type: ArgType, text: string, name: string, spec: OpSpec, where
     case 'list':
       return text === '' ? [] : text.split(',');
     case 'bdf':
-      if (!/^[0-9a-f]{4}:[0-9a-f]{2}:[0-9a-f]{2}\.[0-7]$/.test(text)) throw bad('a PCI address (dddd:bb:dd.f)');
+      if (!/^[0-9a-f]{4}:[0-9a-f]{2}:[0-9a-f]{2}\.[0-7]$/.test(text))
+        throw bad('a PCI address (dddd:bb:dd.f)');
       return text;
     case 'num': {
       const v = parseInteger(text);
@@ -149,8 +171,15 @@ function parseArg(type: ArgType, text: string, name: string, spec: OpSpec, where
 
 /** How an operation is written. */
 export function usage(spec: OpSpec): string {
-  const args = spec.rest !== undefined ? [`${spec.rest.toUpperCase()}...`] : Object.keys(spec.args).map((a) => (a.endsWith('?') ? `[${a.slice(0, -1).toUpperCase()}]` : a.toUpperCase()));
-  const options = Object.entries(spec.options ?? {}).map(([k, t]) => (t === 'word' ? `[${k}]` : `[${k}${spec.colon?.includes(k) === true ? ':' : '='}...]`));
+  const args =
+    spec.rest !== undefined
+      ? [`${spec.rest.toUpperCase()}...`]
+      : Object.keys(spec.args).map((a) =>
+          a.endsWith('?') ? `[${a.slice(0, -1).toUpperCase()}]` : a.toUpperCase(),
+        );
+  const options = Object.entries(spec.options ?? {}).map(([k, t]) =>
+    t === 'word' ? `[${k}]` : `[${k}${spec.colon?.includes(k) === true ? ':' : '='}...]`,
+  );
   return [spec.name, ...args, ...options].join(' ');
 }
 
@@ -171,7 +200,8 @@ function distance(a: string, b: string): number {
   let row = Array.from({ length: b.length + 1 }, (_, j) => j);
   for (let i = 1; i <= a.length; i++) {
     const next = [i];
-    for (let j = 1; j <= b.length; j++) next.push(Math.min(row[j] + 1, next[j - 1] + 1, row[j - 1] + (a[i - 1] === b[j - 1] ? 0 : 1)));
+    for (let j = 1; j <= b.length; j++)
+      next.push(Math.min(row[j] + 1, next[j - 1] + 1, row[j - 1] + (a[i - 1] === b[j - 1] ? 0 : 1)));
     row = next;
   }
   return row[b.length];

@@ -30,7 +30,11 @@ const BACKGROUND_HEAD_START_NS = 50e6;
  * Run a script on a booted testbed as its user process; `emit` gets every line when its operation has finished.
  * At the end the process exits: everything it had open is closed.
  */
-export async function runScript(testbed: Testbed, script: Script, emit: (line: TraceLine) => void): Promise<void> {
+export async function runScript(
+  testbed: Testbed,
+  script: Script,
+  emit: (line: TraceLine) => void,
+): Promise<void> {
   await testbed.asUser(async () => {
     const session = new Session(testbed);
     let logged = machine.log.length;
@@ -51,7 +55,10 @@ export async function runScript(testbed: Testbed, script: Script, emit: (line: T
         await run(op);
         continue;
       }
-      session.background.set(op.bg, spawn(`bg/${op.bg}`, () => run(op), { process: current.process }));
+      session.background.set(
+        op.bg,
+        spawn(`bg/${op.bg}`, () => run(op), { process: current.process }),
+      );
       await sleep_ns(BACKGROUND_HEAD_START_NS);
     }
     await testbed.exitProcess();

@@ -135,7 +135,10 @@ export class User {
   async eventfdRead(fd: number, ms = 0): Promise<{ ret: number; count: bigint }> {
     if (ms > 0) await sys_poll1(fd, POLLIN, ms);
     const { ret, bytes } = await this.read(fd, 8);
-    return { ret, count: ret === 8 ? new DataView(bytes.buffer, bytes.byteOffset).getBigUint64(0, true) : 0n };
+    return {
+      ret,
+      count: ret === 8 ? new DataView(bytes.buffer, bytes.byteOffset).getBigUint64(0, true) : 0n,
+    };
   }
 
   eventfdWrite(fd: number, n: bigint): Promise<number> {

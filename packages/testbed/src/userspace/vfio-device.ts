@@ -93,7 +93,12 @@ export class VfioDevice {
 
   /** SET_IRQS with one eventfd as the trigger of (index, 0); fd -1 takes it away. */
   setTrigger(index: number, eventfd: number): Promise<number> {
-    return this.setIrqs(VFIO_IRQ_SET_DATA_EVENTFD | VFIO_IRQ_SET_ACTION_TRIGGER, index, 1, new Uint8Array(Int32Array.of(eventfd).buffer));
+    return this.setIrqs(
+      VFIO_IRQ_SET_DATA_EVENTFD | VFIO_IRQ_SET_ACTION_TRIGGER,
+      index,
+      1,
+      new Uint8Array(Int32Array.of(eventfd).buffer),
+    );
   }
 
   /** SET_IRQS without data and count 0: the interrupt mode ends. */
@@ -117,7 +122,10 @@ export class VfioDevice {
     set.index = index;
     set.count = count;
     bufferOf(set).set(data, head);
-    return told(`SET_IRQS ${index}, flags 0x${flags.toString(16)}`, await this.user.ioctlStruct(this.fd, VFIO_DEVICE_SET_IRQS, set));
+    return told(
+      `SET_IRQS ${index}, flags 0x${flags.toString(16)}`,
+      await this.user.ioctlStruct(this.fd, VFIO_DEVICE_SET_IRQS, set),
+    );
   }
 
   /** DEVICE_FEATURE with a payload; `bytes` is the payload as the kernel left it. */
@@ -146,7 +154,10 @@ export class VfioDevice {
 
 /** GET, SET and PROBE in the flags of DEVICE_FEATURE. */
 function verbs(flags: number): string {
-  return ['GET', 'SET', 'PROBE'].filter((_, i) => flags & (1 << (16 + i))).map((v) => ` ${v}`).join('');
+  return ['GET', 'SET', 'PROBE']
+    .filter((_, i) => flags & (1 << (16 + i)))
+    .map((v) => ` ${v}`)
+    .join('');
 }
 
 /** Opened groups share one container, as a virtual machine monitor has it. */
@@ -163,16 +174,21 @@ export class VfioSession {
   async open(bdf: string, group: string): Promise<VfioDevice> {
     let groupFd = this.groups.get(group);
     if (groupFd === undefined) {
-      if (this.#container < 0) this.#container = must(await this.user.open('/dev/vfio/vfio'), 'open /dev/vfio/vfio');
+      if (this.#container < 0)
+        this.#container = must(await this.user.open('/dev/vfio/vfio'), 'open /dev/vfio/vfio');
       groupFd = must(await this.user.open(`/dev/vfio/${group}`), `open group ${group}`);
       const first = this.groups.size === 0;
       const container = new Uint8Array(Int32Array.of(this.#container).buffer);
       must((await this.user.ioctlBytes(groupFd, VFIO_GROUP_SET_CONTAINER, container)).ret, 'SET_CONTAINER');
-      if (first) must(await this.user.ioctl(this.#container, VFIO_SET_IOMMU, VFIO_TYPE1v2_IOMMU), 'SET_IOMMU');
+      if (first)
+        must(await this.user.ioctl(this.#container, VFIO_SET_IOMMU, VFIO_TYPE1v2_IOMMU), 'SET_IOMMU');
       this.groups.set(group, groupFd);
     }
     const name = new TextEncoder().encode(`${bdf}\0`);
-    const fd = must((await this.user.ioctlBytes(groupFd, VFIO_GROUP_GET_DEVICE_FD, name)).ret, 'GET_DEVICE_FD');
+    const fd = must(
+      (await this.user.ioctlBytes(groupFd, VFIO_GROUP_GET_DEVICE_FD, name)).ret,
+      'GET_DEVICE_FD',
+    );
     return new VfioDevice(this.user, fd, bdf);
   }
 }
