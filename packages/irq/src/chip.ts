@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 // kernel/irq/chip.c, v5.19: states of a line and the flow handlers
 import type { int } from '@vfio-lab/sim';
-import { raw_spin_lock, raw_spin_unlock } from '@vfio-lab/locking';
+import { DONE, raw_spin_lock, raw_spin_unlock } from '@vfio-lab/locking';
 import { WARN_ON, WARN_ON_ONCE } from '@vfio-lab/kernel';
 import { handle_irq_event } from './handle.ts';
 import { check_irq_resend } from './resend.ts';
@@ -204,7 +204,7 @@ export async function handle_fasteoi_irq(desc: irq_desc): Promise<void> {
   const d = desc.irq_data;
   const { chip } = d;
   let wait = raw_spin_lock(desc.lock);
-  if (wait !== undefined) await wait;
+  if (wait !== DONE) await wait;
   const may_run = irq_may_run(desc);
   if (may_run === true || (may_run !== false && (await may_run))) {
     desc.istate &= ~(IRQS_REPLAY | IRQS_WAITING);
@@ -219,7 +219,7 @@ export async function handle_fasteoi_irq(desc: irq_desc): Promise<void> {
       if (oneshot) await cond_unmask_eoi_irq(desc, chip);
       else await chip.irq_eoi?.(d);
       wait = raw_spin_unlock(desc.lock);
-      if (wait !== undefined) await wait;
+      if (wait !== DONE) await wait;
       return;
     }
   }

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 // kernel/irq/handle.c, v5.19: run the handlers of a line
 import { current, spawn } from '@vfio-lab/sim';
-import { atomic_inc, raw_spin_lock, raw_spin_unlock } from '@vfio-lab/locking';
+import { atomic_inc, DONE, raw_spin_lock, raw_spin_unlock } from '@vfio-lab/locking';
 import { pr_warn, WARN_ONCE } from '@vfio-lab/kernel';
 import { irq_thread } from './thread.ts';
 import { note_interrupt } from './spurious.ts';
@@ -63,14 +63,14 @@ export async function handle_irq_event(desc: irq_desc): Promise<irqreturn_t> {
   desc.istate &= ~IRQS_PENDING;
   desc.irq_data.state |= IRQD_IRQ_INPROGRESS;
   let wait = raw_spin_unlock(desc.lock);
-  if (wait !== undefined) await wait;
+  if (wait !== DONE) await wait;
   const ret = await __handle_irq_event_percpu(desc);
   if ((desc.status & IRQ_NO_DEBUG) === 0) {
-    wait = note_interrupt(desc, ret);
-    if (wait !== undefined) await wait;
+    const noted = note_interrupt(desc, ret);
+    if (noted !== undefined) await noted;
   }
   wait = raw_spin_lock(desc.lock);
-  if (wait !== undefined) await wait;
+  if (wait !== DONE) await wait;
   desc.irq_data.state &= ~IRQD_IRQ_INPROGRESS;
   return ret;
 }
