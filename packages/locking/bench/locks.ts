@@ -20,7 +20,7 @@ import {
 } from '../src/index.ts';
 
 const PAIRS = 200_000;
-const ROUNDS = 9;
+const ROUNDS = 15;
 
 async function bare(): Promise<void> {
   const sem = new Semaphore(1);

@@ -92,7 +92,7 @@ export async function mutex_trylock(lock: mutex): Promise<number> {
 }
 
 function release(lock: mutex): void {
-  if (!note_released(lock, 'write', current)) {
+  if (note_released(lock, 'write', current) === null) {
     report(
       'lock-owner',
       `${current.name} unlocks ${lock.name}, which ${lock.owner === null ? 'nobody' : lock.owner.name} holds`,

@@ -29,24 +29,24 @@ export function note_acquired(hold: Hold, task: Task, since: number, tried: bool
   observer.acquired(hold.lock, hold.mode, task, now - since, tried);
 }
 
-/** The task gives `lock` up. Returns false when it does not hold it (in this mode). */
-export function note_released(lock: Obj, mode: 'read' | 'write', task: Task): boolean {
+/** The task gives `lock` up. Returns the hold, null when it has none (in this mode). */
+export function note_released(lock: Obj, mode: 'read' | 'write', task: Task): HeldLock | null {
   const held = task.held;
   const last = held.length - 1;
-  if (last < 0) return false;
+  if (last < 0) return null;
   let hold = held[last];
   if (hold.lock === lock && hold.mode === mode) {
     held.pop();
   } else {
     let i = last - 1;
     while (i >= 0 && (held[i].lock !== lock || held[i].mode !== mode)) i--;
-    if (i < 0) return false;
+    if (i < 0) return null;
     hold = held[i];
     held.splice(i, 1);
   }
   const observer = machine.lock_observer;
   if (observer !== null) observer.released(lock, hold, task);
-  return true;
+  return hold;
 }
 
 /** The task found the lock taken. */

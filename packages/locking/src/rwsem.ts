@@ -29,6 +29,8 @@ export class rw_semaphore extends Obj {
   readers = 0;
   owner: Task | null = null;
   readonly hold = new Hold(this, 'write');
+  /** Records of shared holds that are over, for the next readers. */
+  readonly spare: Hold[] = [];
   readonly op_read: Op = new Acquire(this, false);
   readonly op_write: Op = new Acquire(this, true);
   readonly op_up_read: Op = { kind: 'unlock', obj: this, write: false };
@@ -48,55 +50,56 @@ export function init_rwsem(sem: rw_semaphore, name: string): void {
   sem.name = name;
 }
 
-function take(sem: rw_semaphore, write: boolean, since: number, tried: boolean): void {
-  // The gate has established that it can be had, so async-mutex has nobody to queue and nothing to choose.
-  if (write) {
-    sem.sem.setValue(0);
-    sem.owner = current;
-    note_acquired(sem.hold, current, since, tried);
-  } else {
-    if (sem.readers++ === 0) sem.sem.setValue(0);
-    note_acquired(new Hold(sem, 'read'), current, since, tried);
-  }
+// The gate has established that it can be had, so async-mutex has nobody to queue and nothing to choose.
+
+function take_read(sem: rw_semaphore, since: number, tried: boolean): void {
+  if (sem.readers++ === 0) sem.sem.setValue(0);
+  note_acquired(sem.spare.pop() ?? new Hold(sem, 'read'), current, since, tried);
 }
 
-async function take_after(
-  sem: rw_semaphore,
-  write: boolean,
-  wait: Promise<void>,
-  since: number,
-): Promise<void> {
+function take_write(sem: rw_semaphore, since: number, tried: boolean): void {
+  sem.sem.setValue(0);
+  sem.owner = current;
+  note_acquired(sem.hold, current, since, tried);
+}
+
+async function read_after(sem: rw_semaphore, wait: Promise<void>, since: number): Promise<void> {
   await wait;
-  take(sem, write, since, false);
+  take_read(sem, since, false);
 }
 
-function down(sem: rw_semaphore, write: boolean): Promise<void> {
-  const since = machine.clock.now;
-  const op = write ? sem.op_write : sem.op_read;
-  if (!can_take(sem, write)) note_contended(sem, write ? 'write' : 'read', current);
-  const wait = point(op);
-  if (wait !== undefined) return take_after(sem, write, wait, since);
-  take(sem, write, since, false);
-  return DONE;
+async function write_after(sem: rw_semaphore, wait: Promise<void>, since: number): Promise<void> {
+  await wait;
+  take_write(sem, since, false);
 }
 
 /** Sleep until held shared. C: kernel/locking/rwsem.c down_read() */
 export function down_read(sem: rw_semaphore): Promise<void> {
   might_sleep('down_read');
-  return down(sem, false);
+  const since = machine.clock.now;
+  if (sem.owner !== null) note_contended(sem, 'read', current);
+  const wait = point(sem.op_read);
+  if (wait !== undefined) return read_after(sem, wait, since);
+  take_read(sem, since, false);
+  return DONE;
 }
 
 /** Sleep until held exclusively. C: kernel/locking/rwsem.c down_write() */
 export function down_write(sem: rw_semaphore): Promise<void> {
   might_sleep('down_write');
-  return down(sem, true);
+  const since = machine.clock.now;
+  if (sem.owner !== null || sem.readers > 0) note_contended(sem, 'write', current);
+  const wait = point(sem.op_write);
+  if (wait !== undefined) return write_after(sem, wait, since);
+  take_write(sem, since, false);
+  return DONE;
 }
 
 /** Shared without sleeping: 1 taken, 0 not. C: kernel/locking/rwsem.c down_read_trylock() */
 export async function down_read_trylock(sem: rw_semaphore): Promise<number> {
   await access(sem, false, 'trylock');
   if (!can_take(sem, false)) return 0;
-  take(sem, false, machine.clock.now, true);
+  take_read(sem, machine.clock.now, true);
   return 1;
 }
 
@@ -104,48 +107,63 @@ export async function down_read_trylock(sem: rw_semaphore): Promise<number> {
 export async function down_write_trylock(sem: rw_semaphore): Promise<number> {
   await access(sem, true, 'trylock');
   if (!can_take(sem, true)) return 0;
-  take(sem, true, machine.clock.now, true);
+  take_write(sem, machine.clock.now, true);
   return 1;
 }
 
-function release(sem: rw_semaphore, write: boolean): void {
-  if (!note_released(sem, write ? 'write' : 'read', current)) {
-    report(
-      'lock-owner',
-      `${current.name} does up_${write ? 'write' : 'read'} on ${sem.name} without holding it so`,
-    );
-    if (write ? sem.owner === null : sem.readers === 0) return;
+function not_held(sem: rw_semaphore, mode: 'read' | 'write'): void {
+  report('lock-owner', `${current.name} does up_${mode} on ${sem.name} without holding it so`);
+}
+
+function release_read(sem: rw_semaphore): void {
+  const hold = note_released(sem, 'read', current);
+  if (hold === null) {
+    not_held(sem, 'read');
+    if (sem.readers === 0) return;
+  } else {
+    sem.spare.push(hold as Hold);
   }
-  if (write) sem.owner = null;
-  else if (--sem.readers > 0) return;
+  if (--sem.readers === 0) sem.sem.setValue(1);
+}
+
+function release_write(sem: rw_semaphore): void {
+  if (note_released(sem, 'write', current) === null) {
+    not_held(sem, 'write');
+    if (sem.owner === null) return;
+  }
+  sem.owner = null;
   sem.sem.setValue(1);
 }
 
-async function release_after(sem: rw_semaphore, write: boolean, wait: Promise<void>): Promise<void> {
+async function release_after(
+  sem: rw_semaphore,
+  release: (sem: rw_semaphore) => void,
+  wait: Promise<void>,
+): Promise<void> {
   await wait;
-  release(sem, write);
+  release(sem);
 }
 
 /** C: kernel/locking/rwsem.c up_read() */
 export function up_read(sem: rw_semaphore): Promise<void> {
   const wait = point(sem.op_up_read);
-  if (wait !== undefined) return release_after(sem, false, wait);
-  release(sem, false);
+  if (wait !== undefined) return release_after(sem, release_read, wait);
+  release_read(sem);
   return DONE;
 }
 
 /** C: kernel/locking/rwsem.c up_write() */
 export function up_write(sem: rw_semaphore): Promise<void> {
   const wait = point(sem.op_up_write);
-  if (wait !== undefined) return release_after(sem, true, wait);
-  release(sem, true);
+  if (wait !== undefined) return release_after(sem, release_write, wait);
+  release_write(sem);
   return DONE;
 }
 
 /** Exclusive to shared without letting a writer in. C: kernel/locking/rwsem.c downgrade_write() */
 export async function downgrade_write(sem: rw_semaphore): Promise<void> {
   await point(sem.op_up_write);
-  if (!note_released(sem, 'write', current)) {
+  if (note_released(sem, 'write', current) === null) {
     report('lock-owner', `${current.name} downgrades ${sem.name} without holding it for writing`);
     return;
   }

@@ -83,7 +83,7 @@ export async function spin_trylock(lock: spinlock_t): Promise<number> {
 }
 
 function release(lock: spinlock_t): void {
-  if (!note_released(lock, 'write', current)) {
+  if (note_released(lock, 'write', current) === null) {
     report(
       'lock-owner',
       `${current.name} unlocks ${lock.name}, which ${lock.owner === null ? 'nobody' : lock.owner.name} holds`,
