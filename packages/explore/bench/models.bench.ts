@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only
-// Executions a second of the search, in processor time. Run: node --import ./tools/register.mjs packages/explore/bench/models.ts [scenario revision]
+// Executions a second of the search, in processor time. Run: node --import ./tools/register.mjs packages/explore/bench/models.bench.ts [scenario revision]
 import { scenarioByName } from '@vfio-lab/scenarios';
 import { Dpor, exhaustModel, type Model, ModelSubject, ScenarioSubject } from '../src/index.ts';
 import { filesystem, indexer, lastzero, readers, twoTaskLock } from '../test/classics.ts';
