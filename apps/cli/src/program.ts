@@ -15,7 +15,7 @@ import * as scenarios from './commands/scenarios.ts';
 import * as series from './commands/series.ts';
 import { STDIN } from './ui/io.ts';
 import type { Io } from './ui/io.ts';
-import { nearest } from './ui/nearest.ts';
+import { nearest } from '@vfio-lab/sim';
 
 /** A command: one file in commands/, which registers itself and loads what it needs when it runs. */
 export interface CommandModule {

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 import { describe, expect, it } from 'vitest';
 import { colors, readInput, width, writeJson, writeJsonLine } from '../src/ui/io.ts';
-import { nearest } from '../src/ui/nearest.ts';
+import { nearest } from '@vfio-lab/sim';
 import { progress } from '../src/ui/progress.ts';
 import { columns, cut, table, wrap } from '../src/ui/text.ts';
 import { capture } from './helpers.ts';

@@ -6,3 +6,4 @@ export * from './task.ts';
 export * from './policy.ts';
 export * from './machine.ts';
 export * from './input-error.ts';
+export * from './nearest.ts';

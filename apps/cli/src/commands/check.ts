@@ -5,7 +5,7 @@ import type { CAC } from 'cac';
 import { UsageError } from '../program.ts';
 import { interruptible } from '../ui/interrupt.ts';
 import { type Io, readInput, STDIN, writeJson } from '../ui/io.ts';
-import { nearest } from '../ui/nearest.ts';
+import { nearest } from '@vfio-lab/sim';
 import { progress } from '../ui/progress.ts';
 import { count } from './scenario.ts';
 

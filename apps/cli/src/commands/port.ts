@@ -5,7 +5,7 @@ import type { CheckedHunk, NewRevision, PortCheck } from '@vfio-lab/port';
 import type { CAC } from 'cac';
 import { UsageError } from '../program.ts';
 import { colors, type Io, readInput, width, writeJson } from '../ui/io.ts';
-import { nearest } from '../ui/nearest.ts';
+import { nearest } from '@vfio-lab/sim';
 import { cut } from '../ui/text.ts';
 
 interface Options {

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only
-import { InputError } from '@vfio-lab/sim';
+import { InputError, nearest } from '@vfio-lab/sim';
 import type { Scenario } from '../scenario.ts';
 import { barReadAsleep } from './bar-read-asleep.ts';
 import { closeAsleep } from './close-asleep.ts';
@@ -84,5 +84,10 @@ export const scenarios: readonly Scenario[] = [
 export function scenarioByName(name: string): Scenario {
   const found = scenarios.find((s) => s.name === name);
   if (found !== undefined) return found;
-  throw new InputError(`no scenario "${name}"`, 'scenario', 'see `vfio-lab scenarios` for the names');
+  const near = nearest(
+    name,
+    scenarios.map((s) => s.name),
+  );
+  const mend = near === null ? 'see `vfio-lab scenarios` for the names' : `did you mean ${near}?`;
+  throw new InputError(`no scenario "${name}"`, 'scenario', mend);
 }

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only
-import { InputError } from '@vfio-lab/sim';
+import { InputError, nearest } from '@vfio-lab/sim';
 import { IRQS, parseFlags, parseHex, parseInteger, REGIONS } from './language.ts';
 import { OPS, type ArgType, type OpSpec } from './ops.ts';
 
@@ -45,7 +45,7 @@ export function parseScript(text: string, file: string): Script {
     }
     const spec = OPS.get(tokens[0].text);
     if (spec === undefined)
-      throw new InputError(`unknown operation "${tokens[0].text}"`, where, nearest(tokens[0].text));
+      throw new InputError(`unknown operation "${tokens[0].text}"`, where, suggestion(tokens[0].text));
     ops.push({
       n: i + 1,
       op,
@@ -183,26 +183,7 @@ export function usage(spec: OpSpec): string {
   return [spec.name, ...args, ...options].join(' ');
 }
 
-function nearest(word: string): string {
-  let best = '';
-  let least = 3;
-  for (const name of OPS.keys()) {
-    const d = distance(word, name);
-    if (d < least) {
-      least = d;
-      best = name;
-    }
-  }
-  return best === '' ? 'see `vfio-lab run --help` for the operations' : `did you mean ${best}?`;
-}
-
-function distance(a: string, b: string): number {
-  let row = Array.from({ length: b.length + 1 }, (_, j) => j);
-  for (let i = 1; i <= a.length; i++) {
-    const next = [i];
-    for (let j = 1; j <= b.length; j++)
-      next.push(Math.min(row[j] + 1, next[j - 1] + 1, row[j - 1] + (a[i - 1] === b[j - 1] ? 0 : 1)));
-    row = next;
-  }
-  return row[b.length];
+function suggestion(word: string): string {
+  const name = nearest(word, OPS.keys());
+  return name === null ? 'see `vfio-lab run --help` for the operations' : `did you mean ${name}?`;
 }

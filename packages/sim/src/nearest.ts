@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 
 /** The known word that a mistyped one was most likely meant to be; null when none is close. */
-export function nearest(word: string, known: string[]): string | null {
+export function nearest(word: string, known: Iterable<string>): string | null {
   let best: string | null = null;
   let least = Math.min(word.length - 1, Math.max(2, Math.floor(word.length / 3))) + 1;
   for (const candidate of known) {
