@@ -65,7 +65,7 @@ export class irq_line extends Obj {
   masked = true;
   /** Sent and not yet ended. */
   remote_irr = false;
-  readonly #sources = new Set<unknown>();
+  private readonly sources = new Set<unknown>();
 
   constructor(irq: int) {
     super(`irq line ${irq}`);
@@ -78,23 +78,23 @@ export class irq_line extends Obj {
 
   /** True while any source asserts the wire. */
   get asserted(): boolean {
-    return this.#sources.size > 0;
+    return this.sources.size > 0;
   }
 
   /** Does this source assert it? */
   asserts(source: unknown): boolean {
-    return this.#sources.has(source);
+    return this.sources.has(source);
   }
 
   /** A source pulls the wire (again is once). */
   raise(source: unknown): void {
-    this.#sources.add(source);
+    this.sources.add(source);
     this.deliver();
   }
 
   /** A source lets go of the wire. */
   lower(source: unknown): void {
-    this.#sources.delete(source);
+    this.sources.delete(source);
   }
 
   /** Rule 2. */

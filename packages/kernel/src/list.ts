@@ -137,14 +137,14 @@ export function list_last_entry<T>(head: list_head<T>): T {
  * Oops.
  */
 class Walk<T> implements IterableIterator<T> {
-  readonly #head: list_head<T>;
-  readonly #back: boolean;
-  #pos: list_head<T>;
+  private readonly _head: list_head<T>;
+  private readonly back: boolean;
+  private pos: list_head<T>;
 
   constructor(head: list_head<T>, pos: list_head<T>, back: boolean) {
-    this.#head = head;
-    this.#pos = pos;
-    this.#back = back;
+    this._head = head;
+    this.pos = pos;
+    this.back = back;
   }
 
   [Symbol.iterator](): this {
@@ -152,19 +152,19 @@ class Walk<T> implements IterableIterator<T> {
   }
 
   next(): IteratorResult<T> {
-    const pos = (this.#pos = this.#back ? this.#pos.prev : this.#pos.next);
-    if (pos === this.#head) return { done: true, value: undefined };
+    const pos = (this.pos = this.back ? this.pos.prev : this.pos.next);
+    if (pos === this._head) return { done: true, value: undefined };
     return { done: false, value: list_entry(pos) };
   }
 }
 
 class SafeWalk<T> implements IterableIterator<T> {
-  readonly #head: list_head<T>;
-  #next: list_head<T>;
+  private readonly _head: list_head<T>;
+  private _next: list_head<T>;
 
   constructor(head: list_head<T>) {
-    this.#head = head;
-    this.#next = head.next;
+    this._head = head;
+    this._next = head.next;
   }
 
   [Symbol.iterator](): this {
@@ -172,9 +172,9 @@ class SafeWalk<T> implements IterableIterator<T> {
   }
 
   next(): IteratorResult<T> {
-    const pos = this.#next;
-    if (pos === this.#head) return { done: true, value: undefined };
-    this.#next = pos.next;
+    const pos = this._next;
+    if (pos === this._head) return { done: true, value: undefined };
+    this._next = pos.next;
     return { done: false, value: list_entry(pos) };
   }
 }

@@ -139,18 +139,18 @@ export class mm_struct {
   readonly mm_users = new atomic_t(1, 'mm_users');
   /** Sorted by address. */
   readonly vmas: vm_area_struct[] = [];
-  #last: vm_area_struct | null = null;
-  #next_map = MMAP_BASE;
-  #brk = HEAP_BASE;
-  readonly #free = new Map<number, number[]>();
+  private last: vm_area_struct | null = null;
+  private next_map = MMAP_BASE;
+  private brk = HEAP_BASE;
+  private readonly _free = new Map<number, number[]>();
 
   /** The area that an address lies in, or null. C: include/linux/mm.h vma_lookup() */
   vma_lookup(addr: number): vm_area_struct | null {
-    const last = this.#last;
+    const last = this.last;
     if (last !== null && addr >= last.vm_start && addr < last.vm_end) return last;
     for (const vma of this.vmas) {
       if (addr < vma.vm_start) return null;
-      if (addr < vma.vm_end) return (this.#last = vma);
+      if (addr < vma.vm_end) return (this.last = vma);
     }
     return null;
   }
@@ -168,13 +168,13 @@ export class mm_struct {
 
   unlink(vma: vm_area_struct): void {
     this.vmas.splice(this.vmas.indexOf(vma), 1);
-    if (this.#last === vma) this.#last = null;
+    if (this.last === vma) this.last = null;
   }
 
   /** A range of this size that nothing uses and that touches nothing. */
   get_unmapped_area(len: number): number {
-    const addr = this.#next_map;
-    this.#next_map = addr + len + PAGE_SIZE;
+    const addr = this.next_map;
+    this.next_map = addr + len + PAGE_SIZE;
     return addr;
   }
 
@@ -211,9 +211,9 @@ export class mm_struct {
    */
   alloc(size: number): user_ptr {
     const room = Math.max(16, Math.ceil(size / 16) * 16);
-    const old = this.#free.get(room)?.pop();
+    const old = this._free.get(room)?.pop();
     if (old !== undefined) return old;
-    if (this.#brk === HEAP_BASE) {
+    if (this.brk === HEAP_BASE) {
       this.link(
         new vm_area_struct(
           this,
@@ -223,16 +223,16 @@ export class mm_struct {
         ),
       );
     }
-    const addr = this.#brk;
-    this.#brk += room;
+    const addr = this.brk;
+    this.brk += room;
     return addr;
   }
 
   /** free(3) of what alloc() gave; `size` as it was asked for. */
   free(addr: user_ptr, size: number): void {
     const room = Math.max(16, Math.ceil(size / 16) * 16);
-    const list = this.#free.get(room);
-    if (list === undefined) this.#free.set(room, [addr]);
+    const list = this._free.get(room);
+    if (list === undefined) this._free.set(room, [addr]);
     else list.push(addr);
   }
 

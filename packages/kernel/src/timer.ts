@@ -12,7 +12,7 @@ export class timer_list extends Obj {
   pending = false;
   running = false;
   readonly container: unknown;
-  #timer: SimTimer | null = null;
+  private _timer: SimTimer | null = null;
 
   constructor(container: unknown = null) {
     super('timer');
@@ -21,10 +21,10 @@ export class timer_list extends Obj {
 
   /** The clock's side of it, made when first needed. */
   get sim(): SimTimer {
-    return (this.#timer ??= new SimTimer(this.name, () => this.#fire()));
+    return (this._timer ??= new SimTimer(this.name, () => this.fire()));
   }
 
-  async #fire(): Promise<void> {
+  private async fire(): Promise<void> {
     await access(this, true, 'timer');
     if (!this.pending) return;
     this.pending = false;

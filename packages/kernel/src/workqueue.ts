@@ -284,10 +284,10 @@ export class delayed_work {
   constructor(container: unknown = null) {
     this.container = container;
     this.work = new work_struct(this);
-    this.timer = new SimTimer('delayed_work', () => this.#fire());
+    this.timer = new SimTimer('delayed_work', () => this.fire());
   }
 
-  async #fire(): Promise<void> {
+  private async fire(): Promise<void> {
     await access(this.work, true, 'work');
     if (!this.timer_pending) return;
     this.timer_pending = false;

@@ -39,7 +39,7 @@ interface ClassStat {
 /** Collects what /proc/lock_stat shows, per lock class. Times are virtual. C: kernel/locking/lockdep.c lock_contended(), lock_acquired() */
 export class LockStat implements LockObserver {
   readonly classes = new Map<string, ClassStat>();
-  #holders = new Map<Obj, string>();
+  private holders = new Map<Obj, string>();
 
   row(name: string, mode: 'read' | 'write'): LockStatRow {
     let stat = this.classes.get(name);
@@ -53,7 +53,7 @@ export class LockStat implements LockObserver {
     row.contentions++;
     if (row.last_cpu !== task.cpu.id) row.con_bounces++;
     count(row.wait_sites, task.site);
-    count(row.hold_sites, this.#holders.get(lock) ?? '');
+    count(row.hold_sites, this.holders.get(lock) ?? '');
   }
 
   acquired(lock: Obj, mode: 'read' | 'write', task: Task, waited: number, _tried: boolean): void {
@@ -64,7 +64,7 @@ export class LockStat implements LockObserver {
       row.last_cpu = task.cpu.id;
     }
     if (waited > 0) row.wait.add(waited);
-    if (task.fns.length > 0) this.#holders.set(lock, task.site);
+    if (task.fns.length > 0) this.holders.set(lock, task.site);
   }
 
   released(lock: Obj, held: HeldLock, _task: Task): void {

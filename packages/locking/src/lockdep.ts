@@ -32,8 +32,8 @@ const NOVALIDATE = new Set(['&dev->mutex']);
 export class Lockdep implements LockObserver {
   readonly classes = new Map<string, LockClass>();
   readonly edges = new Map<string, LockEdge>();
-  #out = new Map<string, Set<string>>();
-  #reported = new Set<string>();
+  private out = new Map<string, Set<string>>();
+  private reported = new Set<string>();
 
   contended(): void {}
 
@@ -42,18 +42,18 @@ export class Lockdep implements LockObserver {
     let cls = this.classes.get(name);
     if (cls === undefined) this.classes.set(name, (cls = { name, in_hardirq: false, irqs_on: false }));
     const held = task.held;
-    if (lock instanceof spinlock_t) this.#usage(cls, task);
+    if (lock instanceof spinlock_t) this.usage(cls, task);
     if (held.length < 2 || tried || NOVALIDATE.has(name)) return;
     for (let i = held.length - 2; i >= 0; i--) {
       const from = held[i].lock.name;
       if (NOVALIDATE.has(from)) continue;
       if (from === name) {
-        if (!held[held.length - 1].subclass) this.#recursion(held[i], lock, mode);
+        if (!held[held.length - 1].subclass) this.recursion(held[i], lock, mode);
         continue;
       }
-      const out = this.#out.get(from);
+      const out = this.out.get(from);
       if (out !== undefined && out.has(name)) continue;
-      this.#edge(from, name, task);
+      this.edge(from, name, task);
     }
   }
 
@@ -69,7 +69,7 @@ export class Lockdep implements LockObserver {
         for (let at = to; at !== ''; at = back.get(at) as string) way.unshift(at);
         return way;
       }
-      for (const next of this.#out.get(queue[i]) ?? []) {
+      for (const next of this.out.get(queue[i]) ?? []) {
         if (back.has(next)) continue;
         back.set(next, queue[i]);
         queue.push(next);
@@ -78,10 +78,10 @@ export class Lockdep implements LockObserver {
     return null;
   }
 
-  #edge(from: string, to: string, task: Task): void {
+  private edge(from: string, to: string, task: Task): void {
     const cycle = this.path(to, from);
-    let out = this.#out.get(from);
-    if (out === undefined) this.#out.set(from, (out = new Set()));
+    let out = this.out.get(from);
+    if (out === undefined) this.out.set(from, (out = new Set()));
     out.add(to);
     this.edges.set(`${from} -> ${to}`, { from, to, fns: [...task.fns], task: task.name });
     if (cycle !== null) {
@@ -93,21 +93,21 @@ export class Lockdep implements LockObserver {
     }
   }
 
-  #recursion(held: HeldLock, lock: Obj, mode: 'read' | 'write'): void {
+  private recursion(held: HeldLock, lock: Obj, mode: 'read' | 'write'): void {
     const key = `recursion ${lock.name}`;
-    if (this.#reported.has(key)) return;
-    this.#reported.add(key);
+    if (this.reported.has(key)) return;
+    this.reported.add(key);
     const same = held.lock === lock ? 'the same lock' : 'another lock of the class';
     report('lockdep-recursion', `${lock.name} taken for ${mode} while ${same} is held for ${held.mode}`, {
       first: held.site,
     });
   }
 
-  #usage(cls: LockClass, task: Task): void {
+  private usage(cls: LockClass, task: Task): void {
     if (task.kind === 'hardirq') cls.in_hardirq = true;
     else if (!task.cpu.irqs_off) cls.irqs_on = true;
-    if (cls.in_hardirq && cls.irqs_on && !this.#reported.has(cls.name)) {
-      this.#reported.add(cls.name);
+    if (cls.in_hardirq && cls.irqs_on && !this.reported.has(cls.name)) {
+      this.reported.add(cls.name);
       report('lockdep-irq', `${cls.name} is taken in a hard-IRQ handler and also with interrupts on`);
     }
   }
@@ -152,21 +152,21 @@ export class LockTrace implements LockObserver {
   }
 
   contended(lock: Obj, mode: 'read' | 'write', task: Task): void {
-    if (machine.tracing) this.#event(task, `wait ${lock.name}`, mode);
+    if (machine.tracing) this.event(task, `wait ${lock.name}`, mode);
     this.next?.contended(lock, mode, task);
   }
 
   acquired(lock: Obj, mode: 'read' | 'write', task: Task, waited: number, tried: boolean): void {
-    if (machine.tracing) this.#event(task, `${verb(lock, mode, true)} ${lock.name}`, mode);
+    if (machine.tracing) this.event(task, `${verb(lock, mode, true)} ${lock.name}`, mode);
     this.next?.acquired(lock, mode, task, waited, tried);
   }
 
   released(lock: Obj, held: HeldLock, task: Task): void {
-    if (machine.tracing) this.#event(task, `${verb(lock, held.mode, false)} ${lock.name}`, held.mode);
+    if (machine.tracing) this.event(task, `${verb(lock, held.mode, false)} ${lock.name}`, held.mode);
     this.next?.released(lock, held, task);
   }
 
-  #event(task: Task, text: string, mode: string): void {
+  private event(task: Task, text: string, mode: string): void {
     machine.events.push({
       at: machine.clock.now,
       task: task.name,

@@ -64,15 +64,15 @@ export class Lab {
   readonly session: VfioSession;
   /** Which part of the scenario the task `main` is in. */
   phase: 'setup' | 'check' = 'setup';
-  readonly #seen = new Map<string, string[]>();
-  readonly #watches: (() => void)[] = [];
+  private readonly seen = new Map<string, string[]>();
+  private readonly watches: (() => void)[] = [];
   /** The revision is one that the expectations are written for. */
-  readonly #own: boolean;
+  private readonly _own: boolean;
 
   constructor(testbed: Testbed) {
     this.testbed = testbed;
-    this.#own = testbed.revision.series === null || testbed.revision.series.name === 'v4';
-    testbed.machine.scope(WORDS, (): Words => ({ low: lowPowerOf(testbed.revision), own: this.#own }));
+    this._own = testbed.revision.series === null || testbed.revision.series.name === 'v4';
+    testbed.machine.scope(WORDS, (): Words => ({ low: lowPowerOf(testbed.revision), own: this._own }));
     this.user = new User(testbed.process);
     this.session = new VfioSession(this.user);
   }
@@ -119,11 +119,11 @@ export class Lab {
    * the running task when that is the host, else by a task of the host's.
    */
   async lspci(bdf: string, off = 0, size = 4): Promise<number> {
-    if (current.name !== 'host') return this.host(() => this.#configRead(bdf, off, size));
-    return this.#configRead(bdf, off, size);
+    if (current.name !== 'host') return this.host(() => this.configRead(bdf, off, size));
+    return this.configRead(bdf, off, size);
   }
 
-  async #configRead(bdf: string, off: number, size: number): Promise<number> {
+  private async configRead(bdf: string, off: number, size: number): Promise<number> {
     const r = await this.testbed.configRead(bdf, off, size);
     if (typeof r === 'number') return r;
     return r.reduceRight((v, b) => v * 256 + b, 0);
@@ -149,11 +149,11 @@ export class Lab {
 
   /** Report `undirected-suspend` when a device falls asleep that its guest has not sent to sleep; until the programs end. */
   watchSuspends(bdf: string): void {
-    this.#watches.push(watchSuspends(this.pdev(bdf), this.vdev(bdf)));
+    this.watches.push(watchSuspends(this.pdev(bdf), this.vdev(bdf)));
   }
 
   endWatches(): void {
-    for (const end of this.#watches.splice(0)) end();
+    for (const end of this.watches.splice(0)) end();
   }
 
   pdev(bdf: string): pci_dev {
@@ -198,7 +198,7 @@ export class Lab {
       const got = now[key as keyof Expected];
       if (got === want || (key === 'resumed' && this.field(bdf, 'pm_runtime_resumed') === undefined))
         continue;
-      if (this.#own) report('expectation', `${what}: ${key} is ${String(got)}, not ${String(want)}`);
+      if (this._own) report('expectation', `${what}: ${key} is ${String(got)}, not ${String(want)}`);
       else other.push(`${key} ${String(got)}`);
     }
     if (other.length > 0) this.saw(`unlike v4 after ${what}: ${other.join(' ')}`);
@@ -208,27 +208,27 @@ export class Lab {
   expect(what: string, got: unknown, want: unknown): void {
     if (got === want) return;
     // Another series may mean it so: there it is part of what was seen.
-    if (this.#own) report('expectation', `${what}: ${result(got)}, not ${result(want)}`);
+    if (this._own) report('expectation', `${what}: ${result(got)}, not ${result(want)}`);
     else this.saw(`unlike v4: ${what} ${result(got)}`);
   }
 
   /** Something the user could see, for the outcome of the run. Grouped by task, so that schedules compare. */
   saw(what: string): void {
     const key = current.name === 'main' ? this.phase : current.name;
-    const list = this.#seen.get(key);
-    if (list === undefined) this.#seen.set(key, [what]);
+    const list = this.seen.get(key);
+    if (list === undefined) this.seen.set(key, [what]);
     else list.push(what);
     if (machine.tracing) trace('saw', what);
   }
 
   /** All that was seen, one string: set-up, the programs by name (no name for one alone), check. */
   outcome(): string {
-    const programs = [...this.#seen.keys()].filter((key) => key !== 'setup' && key !== 'check').sort();
+    const programs = [...this.seen.keys()].filter((key) => key !== 'setup' && key !== 'check').sort();
     return ['setup', ...programs, 'check']
-      .filter((key) => this.#seen.has(key))
+      .filter((key) => this.seen.has(key))
       .map(
         (key) =>
-          `${programs.length > 1 && programs.includes(key) ? `${key}: ` : ''}${(this.#seen.get(key) ?? []).join(', ')}`,
+          `${programs.length > 1 && programs.includes(key) ? `${key}: ` : ''}${(this.seen.get(key) ?? []).join(', ')}`,
       )
       .join('; ');
   }

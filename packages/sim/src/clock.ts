@@ -19,8 +19,8 @@ export class Clock {
   now = 0;
   /** When the next entry is due at the latest; Infinity when there is none. */
   next_at = Infinity;
-  #seq = 0;
-  #heap: ClockEntry[] = [];
+  private _seq = 0;
+  private heap: ClockEntry[] = [];
 
   /** Time passes without anybody waiting: a delay or the cost of a hardware access, in ns. */
   advance(ns: number): void {
@@ -30,8 +30,8 @@ export class Clock {
 
   /** Add an entry at an absolute virtual time in ns. Cancel it by setting `live` to false. */
   add(at: number, fire: (() => void) | null): ClockEntry {
-    const entry: ClockEntry = { at, seq: this.#seq++, fire, live: true };
-    const heap = this.#heap;
+    const entry: ClockEntry = { at, seq: this._seq++, fire, live: true };
+    const heap = this.heap;
     let i = heap.push(entry) - 1;
     while (i > 0) {
       const up = (i - 1) >> 1;
@@ -46,8 +46,8 @@ export class Clock {
 
   /** The next live entry, or null. */
   peek(): ClockEntry | null {
-    const heap = this.#heap;
-    while (heap.length > 0 && !heap[0].live) this.#pop();
+    const heap = this.heap;
+    while (heap.length > 0 && !heap[0].live) this.pop();
     return heap.length > 0 ? heap[0] : null;
   }
 
@@ -60,14 +60,14 @@ export class Clock {
   take(): ClockEntry | null {
     const entry = this.peek();
     if (entry === null) return null;
-    this.#pop();
+    this.pop();
     if (entry.at > this.now) this.now = entry.at;
     entry.live = false;
     return entry;
   }
 
-  #pop(): void {
-    const heap = this.#heap;
+  private pop(): void {
+    const heap = this.heap;
     const last = heap.pop() as ClockEntry;
     if (heap.length === 0) {
       this.next_at = Infinity;

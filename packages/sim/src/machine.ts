@@ -90,67 +90,67 @@ export class Machine {
   idles = 0;
   readonly max_steps: number;
 
-  #scopes = new Map<unknown, unknown>();
-  #cpus: Cpu[] = [];
-  #next_task = 0;
-  #enabled: Task[] = [];
-  #choices: string[] = [];
+  private scopes = new Map<unknown, unknown>();
+  private cpus: Cpu[] = [];
+  private next_task = 0;
+  private _enabled: Task[] = [];
+  private choices: string[] = [];
   /** Interrupt handlers and timer callbacks that have not ended. */
-  #urgent = 0;
+  private urgent = 0;
   /** The running task may go on without a choice: a sticky policy and nothing urgent. */
-  #stay: boolean;
-  #policy: Policy;
+  private stay: boolean;
+  private _policy: Policy;
   /** When a task other than a timer last ran. */
-  #progress = 0;
-  #finish: ((error: unknown) => void) | null = null;
+  private progress = 0;
+  private finish: ((error: unknown) => void) | null = null;
 
   constructor(opts: MachineOptions = {}) {
-    this.#policy = opts.policy ?? new RunToBlock();
+    this._policy = opts.policy ?? new RunToBlock();
     this.parallel_time = opts.parallel_time ?? false;
-    this.#stay = this.#policy.sticky && !this.parallel_time;
+    this.stay = this._policy.sticky && !this.parallel_time;
     this.tracing = opts.tracing ?? false;
     this.max_steps = opts.max_steps ?? 20_000_000;
   }
 
   get policy(): Policy {
-    return this.#policy;
+    return this._policy;
   }
 
   /** May be changed while the machine runs: a set-up runs under one policy, what follows under another. */
   set policy(policy: Policy) {
-    this.#policy = policy;
-    this.#stay = policy.sticky && this.#urgent === 0 && !this.parallel_time;
+    this._policy = policy;
+    this.stay = policy.sticky && this.urgent === 0 && !this.parallel_time;
   }
 
-  #add_urgent(n: number): void {
-    this.#urgent += n;
-    this.#stay = this.#policy.sticky && this.#urgent === 0 && !this.parallel_time;
+  private add_urgent(n: number): void {
+    this.urgent += n;
+    this.stay = this._policy.sticky && this.urgent === 0 && !this.parallel_time;
   }
 
   /** Decisions between more than one task so far, as a token that ReplayPolicy follows. Empty under run-to-block. */
   get schedule(): string {
-    return formatSchedule(this.#choices);
+    return formatSchedule(this.choices);
   }
 
   /** Forget the decisions so far: what follows is recorded from here. */
   restart_recording(): void {
-    this.#choices = [];
+    this.choices = [];
   }
 
   /** Per-machine state of a layer, made on first use. */
   scope<T>(key: unknown, make: () => T): T {
-    let value = this.#scopes.get(key) as T | undefined;
+    let value = this.scopes.get(key) as T | undefined;
     if (value === undefined) {
       value = make();
-      this.#scopes.set(key, value);
+      this.scopes.set(key, value);
     }
     return value;
   }
 
   /** The processor with this number. */
   cpu(id: number): Cpu {
-    for (let n = this.#cpus.length; n <= id; n++) this.#cpus.push(new Cpu(n));
-    return this.#cpus[id];
+    for (let n = this.cpus.length; n <= id; n++) this.cpus.push(new Cpu(n));
+    return this.cpus[id];
   }
 
   /**
@@ -165,13 +165,13 @@ export class Machine {
     machine = this;
     try {
       const ended = new Promise<void>((resolve, reject) => {
-        this.#finish = (error) => (error === null ? resolve() : reject(error as Error));
+        this.finish = (error) => (error === null ? resolve() : reject(error as Error));
       });
       const task = this.spawn(name, main, {});
-      this.#switch(task);
+      this.switch(task);
       await ended;
     } finally {
-      this.#finish = null;
+      this.finish = null;
       machine = outer_machine;
       current = outer_task;
       running = false;
@@ -179,7 +179,7 @@ export class Machine {
   }
 
   spawn(name: string, fn: () => Promise<void> | void, opts: SpawnOptions): Task {
-    const id = this.#next_task++;
+    const id = this.next_task++;
     const kind = opts.kind ?? 'user';
     const cpu = this.cpu(opts.cpu ?? (kind === 'hardirq' || kind === 'timer' ? 0 : id));
     const parent = this === machine ? current : undefined;
@@ -188,24 +188,24 @@ export class Machine {
     if (parent !== undefined && kind !== 'timer' && kind !== 'hardirq') task.spawn_nr = parent.spawned++;
     if (kind === 'hardirq') {
       task.op = { kind: 'irq', obj: task, write: true, enabled: irq_deliverable };
-      this.#add_urgent(1);
+      this.add_urgent(1);
     } else if (kind === 'timer') {
-      this.#add_urgent(1);
+      this.add_urgent(1);
     }
     if (this.parallel_time && kind === 'kthread') {
       task.busy_until = this.clock.now + WAKEUP_NS;
       this.clock.add(task.busy_until, null);
     }
     this.tasks.push(task);
-    this.#policy.spawned?.(task);
+    this._policy.spawned?.(task);
     const gate = new Promise<void>((resolve) => {
       task.resume = resolve;
     });
-    void this.#body(task, gate, fn);
+    void this.body(task, gate, fn);
     return task;
   }
 
-  async #body(task: Task, gate: Promise<void>, fn: () => Promise<void> | void): Promise<void> {
+  private async body(task: Task, gate: Promise<void>, fn: () => Promise<void> | void): Promise<void> {
     await gate;
     task.started = true;
     if (task.kind === 'hardirq') task.cpu.irq_task = task;
@@ -213,17 +213,17 @@ export class Machine {
       await fn();
     } catch (error) {
       if (!(error instanceof Oops)) {
-        this.#stop(error);
+        this.stop(error);
         return;
       }
       report('BUG', error.message);
     }
-    this.#end(task);
+    this.end(task);
   }
 
-  #end(task: Task): void {
+  private end(task: Task): void {
     task.done = true;
-    if (task.kind === 'hardirq' || task.kind === 'timer') this.#add_urgent(-1);
+    if (task.kind === 'hardirq' || task.kind === 'timer') this.add_urgent(-1);
     if (task.cpu.irq_task === task) task.cpu.irq_task = null;
     if (task.held.length > 0 && task.kind !== 'user') {
       report(
@@ -233,16 +233,16 @@ export class Machine {
     }
     this.tasks.splice(this.tasks.indexOf(task), 1);
     try {
-      const next = this.#choose(null);
-      if (next !== null) this.#switch(next);
+      const next = this.choose(null);
+      if (next !== null) this.switch(next);
     } catch (error) {
-      this.#stop(error);
+      this.stop(error);
     }
   }
 
-  #stop(error: unknown): void {
-    const finish = this.#finish;
-    this.#finish = null;
+  private stop(error: unknown): void {
+    const finish = this.finish;
+    this.finish = null;
     if (finish !== null) finish(error);
   }
 
@@ -267,36 +267,36 @@ export class Machine {
         `no end after ${this.max_steps} points: ${task.name} in ${task.site || op.kind} on ${op.obj.name}`,
       );
     }
-    if (this.#stay && this.clock.next_at > this.clock.now && (op.enabled === undefined || op.enabled(task)))
+    if (this.stay && this.clock.next_at > this.clock.now && (op.enabled === undefined || op.enabled(task)))
       return undefined;
-    return this.#leave(task);
+    return this.leave(task);
   }
 
-  #leave(task: Task): Promise<void> | undefined {
-    const next = this.#choose(task);
+  private leave(task: Task): Promise<void> | undefined {
+    const next = this.choose(task);
     if (next === task) return undefined;
     const gate = new Promise<void>((resolve) => {
       task.resume = resolve;
     });
-    if (next !== null) this.#switch(next);
+    if (next !== null) this.switch(next);
     return gate;
   }
 
-  #switch(next: Task): void {
+  private switch(next: Task): void {
     current = next;
     next.resume();
   }
 
   /** Pick who goes on; null when the run is over (finished, or nobody can go on). */
-  #choose(task: Task | null): Task | null {
-    if (this.#policy.next !== undefined) {
-      const next = this.#policy.next(task);
-      if (next === null) this.#over();
+  private choose(task: Task | null): Task | null {
+    if (this._policy.next !== undefined) {
+      const next = this._policy.next(task);
+      if (next === null) this.over();
       return next;
     }
     for (;;) {
-      if (!this.hold_timers) this.#fire_due();
-      const enabled = this.#enabled;
+      if (!this.hold_timers) this.fire_due();
+      const enabled = this._enabled;
       enabled.length = 0;
       let busy = false;
       for (const t of this.tasks) {
@@ -305,33 +305,33 @@ export class Machine {
       }
       if (enabled.length > 0) {
         const next = this.policy.pick(task, enabled);
-        if (next.kind === 'user' || next.kind === 'kthread') this.#progress = this.clock.now;
-        if (enabled.length > 1 && !this.policy.sticky) this.#choices.push(next.name);
+        if (next.kind === 'user' || next.kind === 'kthread') this.progress = this.clock.now;
+        if (enabled.length > 1 && !this.policy.sticky) this.choices.push(next.name);
         return next;
       }
-      if (busy && this.clock.now - this.#progress <= MAX_IDLE_NS) {
+      if (busy && this.clock.now - this.progress <= MAX_IDLE_NS) {
         const entry = this.clock.take();
         if (entry !== null) {
           this.idles++;
-          this.#fire(entry);
-          this.#fire_due();
+          this.fire(entry);
+          this.fire_due();
           continue;
         }
       }
-      this.#over();
+      this.over();
       return null;
     }
   }
 
-  #fire_due(): void {
-    while (this.clock.due()) this.#fire(this.clock.take() as ClockEntry);
+  private fire_due(): void {
+    while (this.clock.due()) this.fire(this.clock.take() as ClockEntry);
   }
 
-  #fire(entry: ClockEntry): void {
+  private fire(entry: ClockEntry): void {
     if (entry.fire !== null) entry.fire();
   }
 
-  #over(): void {
+  private over(): void {
     const stuck = this.tasks.filter((t) => t.op.kind !== 'idle' && !(t.daemon && !t.started));
     if (stuck.length > 0) {
       // Who only waits for a stuck task to end is not part of the knot.
@@ -358,7 +358,7 @@ export class Machine {
       });
       for (const t of stuck) this.tasks.splice(this.tasks.indexOf(t), 1);
     }
-    this.#stop(null);
+    this.stop(null);
   }
 }
 
@@ -487,40 +487,40 @@ export function yield_now(): Promise<void> | undefined {
 /** A timer: `fn` runs as a task of its own, in timer context, when the virtual clock reaches it. */
 export class SimTimer {
   readonly name: string;
-  readonly #fn: () => Promise<void> | void;
-  readonly #cpu: number;
-  #entry: ClockEntry | null = null;
+  private readonly _fn: () => Promise<void> | void;
+  private readonly _cpu: number;
+  private entry: ClockEntry | null = null;
 
   constructor(name: string, fn: () => Promise<void> | void, cpu = 0) {
     this.name = name;
-    this.#fn = fn;
-    this.#cpu = cpu;
+    this._fn = fn;
+    this._cpu = cpu;
   }
 
   get pending(): boolean {
-    return this.#entry !== null;
+    return this.entry !== null;
   }
 
   /** Absolute virtual ns at which it is due; only when pending. */
   get expires(): number {
-    return this.#entry === null ? 0 : this.#entry.at;
+    return this.entry === null ? 0 : this.entry.at;
   }
 
   /** (Re)arm for an absolute virtual time in ns. */
   start(at_ns: number): void {
     this.cancel();
     const m = machine;
-    this.#entry = m.clock.add(at_ns, () => {
-      this.#entry = null;
-      m.spawn(this.name, this.#fn, { kind: 'timer', cpu: this.#cpu, process: null });
+    this.entry = m.clock.add(at_ns, () => {
+      this.entry = null;
+      m.spawn(this.name, this._fn, { kind: 'timer', cpu: this._cpu, process: null });
     });
   }
 
   /** Disarm. True when it was armed. */
   cancel(): boolean {
-    if (this.#entry === null) return false;
-    this.#entry.live = false;
-    this.#entry = null;
+    if (this.entry === null) return false;
+    this.entry.live = false;
+    this.entry = null;
     return true;
   }
 }

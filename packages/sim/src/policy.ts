@@ -25,15 +25,15 @@ export interface Policy {
 export class RunToBlock implements Policy {
   readonly name = 'run-to-block';
   readonly sticky = true;
-  #last = -1;
+  private last = -1;
 
   pick(running: Task | null, enabled: readonly Task[]): Task {
     for (const t of enabled) if (t.kind === 'hardirq') return t;
     for (const t of enabled) if (t.kind === 'timer') return t;
     if (running !== null && enabled.includes(running)) return running;
-    const from = running !== null ? running.id : this.#last;
+    const from = running !== null ? running.id : this.last;
     const next = enabled.find((t) => t.id > from) ?? enabled[0];
-    this.#last = next.id;
+    this.last = next.id;
     return next;
   }
 }
@@ -42,15 +42,15 @@ export class RunToBlock implements Policy {
 export class RandomPolicy implements Policy {
   readonly name: string;
   readonly sticky = false;
-  #prng: Prng;
+  private prng: Prng;
 
   constructor(seed: number) {
     this.name = `random:${seed}`;
-    this.#prng = new Prng(seed);
+    this.prng = new Prng(seed);
   }
 
   pick(_running: Task | null, enabled: readonly Task[]): Task {
-    return enabled.length === 1 ? enabled[0] : enabled[this.#prng.below(enabled.length)];
+    return enabled.length === 1 ? enabled[0] : enabled[this.prng.below(enabled.length)];
   }
 }
 
@@ -94,20 +94,20 @@ export class ReplayPolicy implements Policy {
   /** Decisions taken, and the first one at which the record did not fit (-1: none). */
   decisions = 0;
   left_at = -1;
-  #names: readonly string[];
-  #rest = new RunToBlock();
+  private names: readonly string[];
+  private rest = new RunToBlock();
 
   constructor(token: string) {
-    this.#names = parseSchedule(token);
+    this.names = parseSchedule(token);
   }
 
   pick(running: Task | null, enabled: readonly Task[]): Task {
     if (enabled.length === 1) return enabled[0];
-    const want = this.#names[this.decisions++];
-    if (want === undefined) return this.#rest.pick(running, enabled);
+    const want = this.names[this.decisions++];
+    if (want === undefined) return this.rest.pick(running, enabled);
     const task = enabled.find((t) => t.name === want);
     if (task !== undefined) return task;
     if (this.left_at < 0) this.left_at = this.decisions - 1;
-    return this.#rest.pick(running, enabled);
+    return this.rest.pick(running, enabled);
   }
 }

@@ -4,16 +4,16 @@
  * where speed and repeatability matter and cryptographic quality does not.
  */
 export class Prng {
-  #state: number;
+  private state: number;
 
   constructor(seed: number) {
-    this.#state = seed >>> 0;
+    this.state = seed >>> 0;
   }
 
   /** Next 32 random bits, 0 .. 2^32-1. */
   next(): number {
-    this.#state = (this.#state + 0x9e3779b9) >>> 0;
-    let z = this.#state;
+    this.state = (this.state + 0x9e3779b9) >>> 0;
+    let z = this.state;
     z = Math.imul(z ^ (z >>> 16), 0x85ebca6b);
     z = Math.imul(z ^ (z >>> 13), 0xc2b2ae35);
     return (z ^ (z >>> 16)) >>> 0;

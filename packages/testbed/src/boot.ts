@@ -72,17 +72,17 @@ export class Testbed {
   readonly lockdep = new Lockdep();
   readonly lockStat = new LockStat();
   process!: process;
-  #kernel: Kernel | null = null;
-  readonly #options: string;
-  readonly #instrument: boolean;
-  readonly #loaded = new Set<string>();
+  private _kernel: Kernel | null = null;
+  private readonly _options: string;
+  private readonly _instrument: boolean;
+  private readonly loaded = new Set<string>();
 
   constructor(machine: Machine, description: MachineDescription, opts: BootOptions) {
     this.machine = machine;
     this.description = description;
     this.revision = revision(opts.revision);
-    this.#options = opts.options ?? '';
-    this.#instrument = opts.tracing === true || opts.instrument === true;
+    this._options = opts.options ?? '';
+    this._instrument = opts.tracing === true || opts.instrument === true;
     const watch = new LockWatch(this.lockdep, this.lockStat);
     machine.lock_observer = opts.tracing === true ? new LockTrace(watch) : watch;
   }
@@ -113,16 +113,16 @@ export class Testbed {
 
   /** The loaded driver. Throws before loadVfio(). */
   get kernel(): Kernel {
-    if (this.#kernel === null) throw new Error('vfio is not loaded');
-    return this.#kernel;
+    if (this._kernel === null) throw new Error('vfio is not loaded');
+    return this._kernel;
   }
 
   /** Insert the vfio modules; parameters as to BootOptions.options, added to those. 0 or -errno. */
   async loadVfio(options = ''): Promise<number> {
-    if (this.#kernel !== null) return 0;
-    const k = this.revision.image.boot({ instrument: this.#instrument });
-    this.#kernel = k;
-    for (const word of `${this.#options} ${options}`.split(/\s+/).filter((w) => w !== ''))
+    if (this._kernel !== null) return 0;
+    const k = this.revision.image.boot({ instrument: this._instrument });
+    this._kernel = k;
+    for (const word of `${this._options} ${options}`.split(/\s+/).filter((w) => w !== ''))
       setParameter(k, word);
     return (
       (await k.vfio_init()) ||
@@ -147,14 +147,14 @@ export class Testbed {
       return 0;
     }
     if (!isHostDriver(name)) return -ENOENT;
-    if (this.#loaded.has(name)) return 0;
-    this.#loaded.add(name);
+    if (this.loaded.has(name)) return 0;
+    this.loaded.add(name);
     return loadHostDriver(name);
   }
 
   /** Remove a module that tampers; host drivers stay. 0 or -errno. */
   removeModule(name: string): Promise<number> {
-    return Promise.resolve(name === 'fakeid' || name === 'pmerr' || this.#loaded.has(name) ? 0 : -ENOENT);
+    return Promise.resolve(name === 'fakeid' || name === 'pmerr' || this.loaded.has(name) ? 0 : -ENOENT);
   }
 
   /** Bind a device to vfio-pci, loading vfio first. Throws when that fails. */
@@ -187,7 +187,7 @@ export class Testbed {
 
   /** Usage count of a bound device that nobody has open. */
   restingCount(): number {
-    return this.#kernel?.vfio_pci_parameters.disable_idle_d3 === true ? 1 : 0;
+    return this._kernel?.vfio_pci_parameters.disable_idle_d3 === true ? 1 : 0;
   }
 
   /** The PCI device at an address. Throws when there is none. */

@@ -57,7 +57,7 @@ export class pci_fabric {
   }
 
   /** Do the bridges above forward this address now. */
-  #forwarded(fn: pci_function_hw, addr: number, io: boolean): boolean {
+  private forwarded(fn: pci_function_hw, addr: number, io: boolean): boolean {
     for (let up = (fn.pf ?? fn).parent; up !== null; up = up.parent) {
       if (!(up.config[R.PCI_COMMAND] & (io ? R.PCI_COMMAND_IO : R.PCI_COMMAND_MEMORY))) return false;
       if (!in_window(up, addr, io)) return false;
@@ -72,7 +72,7 @@ export class pci_fabric {
       hint.fn.bar_address(hint.bar) === addr - hint.off &&
       hint.fn.is_io(hint.bar) === io
     ) {
-      return hint.fn.answers(io) && this.#forwarded(hint.fn, addr, io) ? hint : null;
+      return hint.fn.answers(io) && this.forwarded(hint.fn, addr, io) ? hint : null;
     }
     for (const fn of this.functions) {
       for (let bar = 0; bar <= PCI_ROM_BAR; bar++) {
@@ -80,14 +80,14 @@ export class pci_fabric {
         if (size === 0 || fn.is_io(bar) !== io) continue;
         const base = fn.bar_address(bar);
         if (base <= 0 || addr < base || addr >= base + size) continue;
-        if (fn.answers(io) && this.#forwarded(fn, addr, io)) return { fn, bar, off: addr - base };
+        if (fn.answers(io) && this.forwarded(fn, addr, io)) return { fn, bar, off: addr - base };
       }
     }
     return null;
   }
 
   /** The VGA adapter that answers this legacy address now. */
-  #legacy(addr: number, io: boolean): pci_function_hw | null {
+  private legacy(addr: number, io: boolean): pci_function_hw | null {
     if (io ? addr < 0x3b0 || addr > 0x3df : addr < 0xa0000 || addr > 0xdffff) return null;
     for (const fn of this.functions) {
       if (fn.model?.legacy_read === undefined && fn.model?.legacy_write === undefined) continue;
@@ -110,7 +110,7 @@ export class pci_fabric {
   read(addr: number, size: int, io: boolean, hint: pci_bar_place | null = null, whole = false): u32 {
     const at = this.decode(addr, io, hint);
     if (at !== null) return (at.fn.bar_read(at.bar, at.off, size) & (whole ? -1 : ones(size))) >>> 0;
-    const vga = this.#legacy(addr, io);
+    const vga = this.legacy(addr, io);
     if (vga === null && this.open_bus_zero && !io) return 0;
     return vga === null
       ? ones(size)
@@ -121,7 +121,7 @@ export class pci_fabric {
   write(addr: number, size: int, val: u32, io: boolean, hint: pci_bar_place | null = null): void {
     const at = this.decode(addr, io, hint);
     if (at !== null) at.fn.bar_write(at.bar, at.off, size, val);
-    else this.#legacy(addr, io)?.model?.legacy_write?.(io, addr, size, val);
+    else this.legacy(addr, io)?.model?.legacy_write?.(io, addr, size, val);
   }
 }
 

@@ -89,12 +89,12 @@ export class pci_function_hw implements pci_function {
   on_intx: (asserted: boolean) => void = () => {};
   on_msi: (address: bigint, data: u32) => void = () => {};
   on_pme: () => void = () => {};
-  #pending_intx = false;
-  #pin = false;
+  private pending_intx = false;
+  private _pin = false;
   /** MSI-X entries: address, data, vector control; and pending bits. */
-  #msix: { addr: bigint; data: u32; ctrl: u32 }[] = [];
-  #msix_pba = new Set<int>();
-  #msi_pending = 0;
+  private msix: { addr: bigint; data: u32; ctrl: u32 }[] = [];
+  private msix_pba = new Set<int>();
+  private msi_pending = 0;
   readonly pm_cap: int;
   readonly msi_cap: int;
   readonly msix_cap: int;
@@ -134,7 +134,7 @@ export class pci_function_hw implements pci_function {
     this.power_on = opts.power_on ?? default_power_on(this);
     if (this.msix_cap !== 0) {
       const n = (this.get16(this.msix_cap + R.PCI_MSIX_FLAGS) & R.PCI_MSIX_FLAGS_QSIZE) + 1;
-      for (let i = 0; i < n; i++) this.#msix.push({ addr: 0n, data: 0, ctrl: R.PCI_MSIX_ENTRY_CTRL_MASKBIT });
+      for (let i = 0; i < n; i++) this.msix.push({ addr: 0n, data: 0, ctrl: R.PCI_MSIX_ENTRY_CTRL_MASKBIT });
     }
     this.model = opts.model ?? null;
     this.model?.attach?.(this);
@@ -226,16 +226,16 @@ export class pci_function_hw implements pci_function {
       f.reported.clear();
       if (on) {
         f.reset('power');
-        f.#power_changed(PCI_HW_D0, PCI_HW_D3COLD);
+        f.power_changed(PCI_HW_D0, PCI_HW_D3COLD);
       } else {
         const old = f.power;
-        f.#update_pin();
-        f.#power_changed(PCI_HW_D3COLD, old);
+        f.update_pin();
+        f.power_changed(PCI_HW_D3COLD, old);
       }
     }
   }
 
-  #power_changed(state: int, old: int): void {
+  private power_changed(state: int, old: int): void {
     this.model?.power_changed?.(state, old);
     if (machine.tracing) trace('pci', `${this.name}: hardware D${old} -> D${state}`);
   }
@@ -252,33 +252,33 @@ export class pci_function_hw implements pci_function {
 
   /** Put this one function back to its power-on values. */
   reset(kind: pci_reset_kind): void {
-    const keep = this.quirks.reset_keeps_vendor_bytes && kind !== 'power' ? this.#vendor_bytes() : null;
+    const keep = this.quirks.reset_keeps_vendor_bytes && kind !== 'power' ? this.vendor_bytes() : null;
     if (keep === null) this.config.set(this.power_on);
     else for (let i = 0; i < this.config.length; i++) if (keep[i] === 0) this.config[i] = this.power_on[i];
     if (this.pm_cap !== 0)
       this.set16(this.pm_cap + R.PCI_PM_CTRL, this.get16(this.pm_cap + R.PCI_PM_CTRL) & ~3);
     this.power = PCI_HW_D0;
-    for (const e of this.#msix) {
+    for (const e of this.msix) {
       e.addr = 0n;
       e.data = 0;
       e.ctrl = R.PCI_MSIX_ENTRY_CTRL_MASKBIT;
     }
-    this.#msix_pba.clear();
-    this.#msi_pending = 0;
-    this.#pending_intx = false;
+    this.msix_pba.clear();
+    this.msi_pending = 0;
+    this.pending_intx = false;
     this.config[R.PCI_STATUS] &= ~R.PCI_STATUS_INTERRUPT;
-    this.#update_pin();
+    this.update_pin();
     if (machine.tracing) trace('pci', `${this.name}: hardware reset (${kind})`);
     this.model?.reset?.(kind);
   }
 
-  #vendor_bytes(): Uint8Array {
+  private vendor_bytes(): Uint8Array {
     const keep = new Uint8Array(this.config.length).fill(1);
     const drop = (off: int, len: int): void => {
       if (off !== 0) keep.fill(0, off, off + len);
     };
     keep.fill(0, 0, 0x40);
-    drop(this.msi_cap, this.#msi_size());
+    drop(this.msi_cap, this.msi_size());
     drop(this.msix_cap, 12);
     drop(this.exp_cap, 0x3c);
     drop(this.sriov_cap, 0x40);
@@ -286,13 +286,13 @@ export class pci_function_hw implements pci_function {
   }
 
   /** Length of the MSI capability: with a 64-bit address or not, with mask bits or not. */
-  #msi_size(): int {
+  private msi_size(): int {
     if (this.msi_cap === 0) return 0;
     const flags = this.get16(this.msi_cap + R.PCI_MSI_FLAGS);
     return 10 + (flags & R.PCI_MSI_FLAGS_64BIT ? 4 : 0) + (flags & R.PCI_MSI_FLAGS_MASKBIT ? 10 : 0);
   }
 
-  #bus_reset(): void {
+  private bus_reset(): void {
     for (const f of this.below()) f.reset('bus');
   }
 
@@ -318,23 +318,23 @@ export class pci_function_hw implements pci_function {
       this.config[off + i] = ((old & ~w) | (byte & w)) & ~(byte & this.w1c[off + i] & ~w);
     }
     const touched = (reg: int, len: int): boolean => reg >= 0 && off < reg + len && off + size > reg;
-    if (touched(R.PCI_COMMAND, 2)) this.#update_pin();
-    if (this.pm_cap !== 0 && touched(this.pm_cap + R.PCI_PM_CTRL, 1)) this.#pmcsr_written(off, before);
-    if (this.msi_cap !== 0 && touched(this.msi_cap, 24)) this.#msi_written();
-    if (this.msix_cap !== 0 && touched(this.msix_cap + R.PCI_MSIX_FLAGS, 2)) this.#msix_unmasked();
+    if (touched(R.PCI_COMMAND, 2)) this.update_pin();
+    if (this.pm_cap !== 0 && touched(this.pm_cap + R.PCI_PM_CTRL, 1)) this.pmcsr_written(off, before);
+    if (this.msi_cap !== 0 && touched(this.msi_cap, 24)) this.msi_written();
+    if (this.msix_cap !== 0 && touched(this.msix_cap + R.PCI_MSIX_FLAGS, 2)) this.msix_unmasked();
     if (this.is_bridge && touched(R.PCI_BRIDGE_CONTROL, 2) && this.in_bus_reset() && !was_reset)
-      this.#bus_reset();
+      this.bus_reset();
     if (this.exp_cap !== 0 && touched(this.exp_cap + R.PCI_EXP_DEVCTL + 1, 1))
-      this.#devctl_written(off, size, val);
+      this.devctl_written(off, size, val);
     if (this.af_cap !== 0 && touched(this.af_cap + R.PCI_AF_CTRL, 1)) {
       if ((val >>> (8 * (this.af_cap + R.PCI_AF_CTRL - off))) & R.PCI_AF_CTRL_FLR) this.reset('af_flr');
     }
-    if (this.sriov_cap !== 0 && touched(this.sriov_cap + R.PCI_SRIOV_CTRL, 2)) this.#sriov_written();
-    if (this.vpd_cap !== 0 && touched(this.vpd_cap + R.PCI_VPD_ADDR + 1, 1)) this.#vpd_written();
+    if (this.sriov_cap !== 0 && touched(this.sriov_cap + R.PCI_SRIOV_CTRL, 2)) this.sriov_written();
+    if (this.vpd_cap !== 0 && touched(this.vpd_cap + R.PCI_VPD_ADDR + 1, 1)) this.vpd_written();
     this.model?.config_written?.(off, size, before);
   }
 
-  #pmcsr_written(off: int, before: Uint8Array): void {
+  private pmcsr_written(off: int, before: Uint8Array): void {
     const reg = this.pm_cap + R.PCI_PM_CTRL;
     const pmc = this.get16(this.pm_cap + R.PCI_PM_PMC);
     const old = this.power;
@@ -354,18 +354,18 @@ export class pci_function_hw implements pci_function {
       const no_soft_reset = this.get16(reg) & R.PCI_PM_CTRL_NO_SOFT_RESET;
       if (!no_soft_reset && !this.quirks.d3hot_keeps_state) this.reset('d3hot');
     }
-    this.#update_pin();
-    this.#power_changed(state, old);
+    this.update_pin();
+    this.power_changed(state, old);
   }
 
-  #devctl_written(off: int, size: int, val: u32): void {
+  private devctl_written(off: int, size: int, val: u32): void {
     const shift = this.exp_cap + R.PCI_EXP_DEVCTL + 1 - off;
     if (shift < 0 || shift >= size) return;
     const high = (val >>> (8 * shift)) & 0xff;
     if (!(high & (R.PCI_EXP_DEVCTL_BCR_FLR >>> 8))) return;
     if (!(this.get32(this.exp_cap + R.PCI_EXP_DEVCAP) & R.PCI_EXP_DEVCAP_FLR)) return;
-    if (this.quirks.flr_kills_vfs) for (const vf of this.#vfs()) vf.present = false;
-    else for (const vf of this.#vfs()) vf.reset('flr');
+    if (this.quirks.flr_kills_vfs) for (const vf of this.vfs()) vf.present = false;
+    else for (const vf of this.vfs()) vf.reset('flr');
     const sriov =
       this.sriov_cap !== 0 && this.quirks.flr_kills_vfs
         ? this.config.slice(this.sriov_cap, this.sriov_cap + 0x40)
@@ -374,7 +374,7 @@ export class pci_function_hw implements pci_function {
     if (sriov !== null) {
       this.config.set(sriov, this.sriov_cap);
       this.set16(this.sriov_cap + R.PCI_SRIOV_NUM_VF, 0);
-    } else if (this.sriov_cap !== 0) this.#sriov_written();
+    } else if (this.sriov_cap !== 0) this.sriov_written();
     this.set16(
       this.exp_cap + R.PCI_EXP_DEVCTL,
       this.get16(this.exp_cap + R.PCI_EXP_DEVCTL) & ~R.PCI_EXP_DEVCTL_BCR_FLR,
@@ -383,11 +383,11 @@ export class pci_function_hw implements pci_function {
 
   // SR-IOV
 
-  #vfs(): pci_function_hw[] {
+  private vfs(): pci_function_hw[] {
     return this.fabric === null ? [] : this.fabric.functions.filter((f) => f.pf === this);
   }
 
-  #sriov_written(): void {
+  private sriov_written(): void {
     const on = (this.get16(this.sriov_cap + R.PCI_SRIOV_CTRL) & R.PCI_SRIOV_CTRL_VFE) !== 0;
     const count = on ? this.get16(this.sriov_cap + R.PCI_SRIOV_NUM_VF) : 0;
     this.fabric?.set_virtual_functions(this, count);
@@ -431,53 +431,53 @@ export class pci_function_hw implements pci_function {
 
   /** A decoded read at an offset of a BAR; splits what the model or the MSI-X table cannot take at once. */
   bar_read(bar: int, off: number, size: int): u32 {
-    const table = this.#table_part(bar, off);
-    if (table !== null) return table_value(this.#table_read(table.pba, table.off & ~3), table.off & 3, size);
+    const table = this.table_part(bar, off);
+    if (table !== null) return table_value(this.table_read(table.pba, table.off & ~3), table.off & 3, size);
     return (this.model?.mmio_read?.(bar, off, size) ?? 0) >>> 0;
   }
 
   bar_write(bar: int, off: number, size: int, val: u32): void {
-    const table = this.#table_part(bar, off);
+    const table = this.table_part(bar, off);
     if (table === null) {
       this.model?.mmio_write?.(bar, off, size, val >>> 0);
       return;
     }
     if (table.pba) return;
-    const old = this.#table_read(false, table.off & ~3);
+    const old = this.table_read(false, table.off & ~3);
     const shift = 8 * (table.off & 3);
     const mask = size === 4 ? 0xffffffff : (((1 << (8 * size)) - 1) << shift) >>> 0;
-    this.#table_write(table.off & ~3, ((old & ~mask) | ((val << shift) & mask)) >>> 0);
+    this.table_write(table.off & ~3, ((old & ~mask) | ((val << shift) & mask)) >>> 0);
   }
 
   // MSI-X table
 
-  #table_part(bar: int, off: number): { pba: boolean; off: int } | null {
+  private table_part(bar: int, off: number): { pba: boolean; off: int } | null {
     if (this.msix_cap === 0) return null;
     const table = this.get32(this.msix_cap + R.PCI_MSIX_TABLE);
     const at = off - ((table & ~7) >>> 0);
-    if ((table & 7) === bar && at >= 0 && at < 16 * this.#msix.length) return { pba: false, off: at };
+    if ((table & 7) === bar && at >= 0 && at < 16 * this.msix.length) return { pba: false, off: at };
     const pba = this.get32(this.msix_cap + R.PCI_MSIX_PBA);
     const pos = off - ((pba & ~7) >>> 0);
-    if ((pba & 7) === bar && pos >= 0 && pos < 8 * Math.ceil(this.#msix.length / 64))
+    if ((pba & 7) === bar && pos >= 0 && pos < 8 * Math.ceil(this.msix.length / 64))
       return { pba: true, off: pos };
     return null;
   }
 
-  #table_read(pba: boolean, off: int): u32 {
+  private table_read(pba: boolean, off: int): u32 {
     if (pba) {
       let bits = 0;
-      for (let i = 0; i < 32; i++) if (this.#msix_pba.has(off * 8 + i)) bits |= 1 << i;
+      for (let i = 0; i < 32; i++) if (this.msix_pba.has(off * 8 + i)) bits |= 1 << i;
       return bits >>> 0;
     }
-    const e = this.#msix[off >> 4];
+    const e = this.msix[off >> 4];
     const reg = off & 15;
     if (reg === R.PCI_MSIX_ENTRY_LOWER_ADDR) return Number(e.addr & 0xffffffffn);
     if (reg === R.PCI_MSIX_ENTRY_UPPER_ADDR) return Number(e.addr >> 32n);
     return reg === R.PCI_MSIX_ENTRY_DATA ? e.data : e.ctrl;
   }
 
-  #table_write(off: int, val: u32): void {
-    const e = this.#msix[off >> 4];
+  private table_write(off: int, val: u32): void {
+    const e = this.msix[off >> 4];
     const reg = off & 15;
     if (reg === R.PCI_MSIX_ENTRY_LOWER_ADDR)
       e.addr = (e.addr & ~0xffffffffn) | (BigInt(val & ~3) & 0xffffffffn);
@@ -485,48 +485,48 @@ export class pci_function_hw implements pci_function {
     else if (reg === R.PCI_MSIX_ENTRY_DATA) e.data = val;
     else {
       e.ctrl = val & R.PCI_MSIX_ENTRY_CTRL_MASKBIT;
-      this.#msix_unmasked();
+      this.msix_unmasked();
     }
   }
 
-  #msix_unmasked(): void {
-    for (const n of [...this.#msix_pba].sort((a, b) => a - b)) this.send_msi(n);
+  private msix_unmasked(): void {
+    for (const n of [...this.msix_pba].sort((a, b) => a - b)) this.send_msi(n);
   }
 
   // Interrupts
 
   intx_pending(): boolean {
-    return this.#pending_intx;
+    return this.pending_intx;
   }
 
   raise_intx(): void {
-    this.#pending_intx = true;
+    this.pending_intx = true;
     this.config[R.PCI_STATUS] |= R.PCI_STATUS_INTERRUPT;
-    this.#update_pin();
+    this.update_pin();
   }
 
   lower_intx(): void {
-    this.#pending_intx = false;
+    this.pending_intx = false;
     this.config[R.PCI_STATUS] &= ~R.PCI_STATUS_INTERRUPT;
-    this.#update_pin();
+    this.update_pin();
   }
 
   /** Level of the INTx pin now. */
   get pin(): boolean {
-    return this.#pin;
+    return this._pin;
   }
 
-  #update_pin(): void {
+  private update_pin(): void {
     const level =
-      this.#pending_intx &&
+      this.pending_intx &&
       this.config[R.PCI_INTERRUPT_PIN] !== 0 &&
       this.power === PCI_HW_D0 &&
       this.has_power() &&
       !(this.get16(R.PCI_COMMAND) & R.PCI_COMMAND_INTX_DISABLE) &&
       !this.msi_enabled() &&
       !this.msix_enabled();
-    if (level === this.#pin) return;
-    this.#pin = level;
+    if (level === this._pin) return;
+    this._pin = level;
     if (machine.tracing) trace('irq', `${this.name}: INTx ${level ? 'asserted' : 'deasserted'}`);
     this.on_intx(level);
   }
@@ -541,12 +541,12 @@ export class pci_function_hw implements pci_function {
     );
   }
 
-  #msi_written(): void {
-    this.#update_pin();
-    for (let n = 0; n < 32; n++) if (this.#msi_pending & (1 << n)) this.send_msi(n);
+  private msi_written(): void {
+    this.update_pin();
+    for (let n = 0; n < 32; n++) if (this.msi_pending & (1 << n)) this.send_msi(n);
   }
 
-  #msi_masked(n: int): boolean {
+  private msi_masked(n: int): boolean {
     const flags = this.get16(this.msi_cap + R.PCI_MSI_FLAGS);
     if (!(flags & R.PCI_MSI_FLAGS_MASKBIT)) return false;
     const reg = flags & R.PCI_MSI_FLAGS_64BIT ? R.PCI_MSI_MASK_64 : R.PCI_MSI_MASK_32;
@@ -555,16 +555,16 @@ export class pci_function_hw implements pci_function {
 
   send_msi(n: int): boolean {
     if (this.msix_enabled()) {
-      const e = this.#msix[n];
+      const e = this.msix[n];
       if (e === undefined || !this.bus_master()) return false;
       const masked =
         this.get16(this.msix_cap + R.PCI_MSIX_FLAGS) & R.PCI_MSIX_FLAGS_MASKALL ||
         e.ctrl & R.PCI_MSIX_ENTRY_CTRL_MASKBIT;
       if (masked) {
-        this.#msix_pba.add(n);
+        this.msix_pba.add(n);
         return true;
       }
-      this.#msix_pba.delete(n);
+      this.msix_pba.delete(n);
       this.on_msi(e.addr, e.data);
       return true;
     }
@@ -572,11 +572,11 @@ export class pci_function_hw implements pci_function {
     const flags = this.get16(this.msi_cap + R.PCI_MSI_FLAGS);
     const vectors = 1 << ((flags & R.PCI_MSI_FLAGS_QSIZE) >>> 4);
     if (n >= vectors) return false;
-    if (this.#msi_masked(n)) {
-      this.#msi_pending |= 1 << n;
+    if (this.msi_masked(n)) {
+      this.msi_pending |= 1 << n;
       return true;
     }
-    this.#msi_pending &= ~(1 << n);
+    this.msi_pending &= ~(1 << n);
     const wide = (flags & R.PCI_MSI_FLAGS_64BIT) !== 0;
     const lo = this.get32(this.msi_cap + R.PCI_MSI_ADDRESS_LO);
     const hi = wide ? this.get32(this.msi_cap + R.PCI_MSI_ADDRESS_HI) : 0;
@@ -621,7 +621,7 @@ export class pci_function_hw implements pci_function {
 
   // VPD: the address register's flag flips when the transfer is done, at once here.
 
-  #vpd_written(): void {
+  private vpd_written(): void {
     const vpd = this.model?.vpd;
     if (vpd === undefined) return;
     const reg = this.vpd_cap + R.PCI_VPD_ADDR;

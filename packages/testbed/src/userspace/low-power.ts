@@ -75,17 +75,17 @@ class V3 implements LowPower {
   async enter(dev: VfioDevice, options: EnterOptions = {}): Promise<number> {
     check(this, options);
     const ret = await setPowerState(dev, PCI_D3hot);
-    return ret < 0 ? ret : this.#set(dev, VFIO_DEVICE_LOW_POWER_STATE_ENTER);
+    return ret < 0 ? ret : this.set(dev, VFIO_DEVICE_LOW_POWER_STATE_ENTER);
   }
 
   /** Also to D0: had the device not slept, it would still be in D3hot. */
   async exit(dev: VfioDevice): Promise<number> {
-    const ret = await this.#set(dev, VFIO_DEVICE_LOW_POWER_STATE_EXIT);
+    const ret = await this.set(dev, VFIO_DEVICE_LOW_POWER_STATE_EXIT);
     await setPowerState(dev, PCI_D0);
     return ret;
   }
 
-  #set(dev: VfioDevice, state: bigint): Promise<number> {
+  private set(dev: VfioDevice, state: bigint): Promise<number> {
     const pm = new v3_feature_power_management();
     pm.low_power_state = state;
     return set(dev, VFIO_DEVICE_FEATURE_POWER_MANAGEMENT, pm.bytes);
@@ -103,14 +103,14 @@ class V4 implements LowPower {
   enter(dev: VfioDevice, options: EnterOptions = {}): Promise<number> {
     check(this, options);
     const disable = options.reentryDisable === true ? VFIO_PM_LOW_POWER_REENTERY_DISABLE : 0;
-    return this.#set(dev, VFIO_PM_LOW_POWER_ENTER | disable);
+    return this.set(dev, VFIO_PM_LOW_POWER_ENTER | disable);
   }
 
   exit(dev: VfioDevice): Promise<number> {
-    return this.#set(dev, VFIO_PM_LOW_POWER_EXIT);
+    return this.set(dev, VFIO_PM_LOW_POWER_EXIT);
   }
 
-  #set(dev: VfioDevice, flags: number): Promise<number> {
+  private set(dev: VfioDevice, flags: number): Promise<number> {
     const pm = new v4_feature_power_management();
     pm.flags = flags;
     return set(dev, VFIO_DEVICE_FEATURE_POWER_MANAGEMENT, pm.bytes);

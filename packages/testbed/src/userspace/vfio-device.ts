@@ -164,7 +164,7 @@ function verbs(flags: number): string {
 export class VfioSession {
   readonly user: User;
   readonly groups = new Map<string, number>();
-  #container = -1;
+  private container = -1;
 
   constructor(user: User) {
     this.user = user;
@@ -174,14 +174,13 @@ export class VfioSession {
   async open(bdf: string, group: string): Promise<VfioDevice> {
     let groupFd = this.groups.get(group);
     if (groupFd === undefined) {
-      if (this.#container < 0)
-        this.#container = must(await this.user.open('/dev/vfio/vfio'), 'open /dev/vfio/vfio');
+      if (this.container < 0)
+        this.container = must(await this.user.open('/dev/vfio/vfio'), 'open /dev/vfio/vfio');
       groupFd = must(await this.user.open(`/dev/vfio/${group}`), `open group ${group}`);
       const first = this.groups.size === 0;
-      const container = new Uint8Array(Int32Array.of(this.#container).buffer);
+      const container = new Uint8Array(Int32Array.of(this.container).buffer);
       must((await this.user.ioctlBytes(groupFd, VFIO_GROUP_SET_CONTAINER, container)).ret, 'SET_CONTAINER');
-      if (first)
-        must(await this.user.ioctl(this.#container, VFIO_SET_IOMMU, VFIO_TYPE1v2_IOMMU), 'SET_IOMMU');
+      if (first) must(await this.user.ioctl(this.container, VFIO_SET_IOMMU, VFIO_TYPE1v2_IOMMU), 'SET_IOMMU');
       this.groups.set(group, groupFd);
     }
     const name = new TextEncoder().encode(`${bdf}\0`);
