@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only
-import { runScenario, type Scenario, type ScenarioRun } from '@vfio-lab/scenarios';
+import { type Scenario, type ScenarioRun, Stage } from '@vfio-lab/scenarios';
 import { current, machine, type Policy, type Task } from '@vfio-lab/sim';
 import type { Chooser } from './chooser.ts';
 import type { Tables } from './dpor.ts';
@@ -34,20 +34,32 @@ export class ScenarioSubject implements Subject {
   readonly objs = new Names();
   last: ScenarioRun | null = null;
   lastSteps: MachineChooser['steps'] = [];
-  tracing = false;
+  #stage: Stage | null = null;
+  #tracing = false;
 
   constructor(scenario: Scenario, revision: string) {
     this.scenario = scenario;
     this.revision = revision;
   }
 
+  /** Keep a timeline from the next run on, or no longer. */
+  set tracing(on: boolean) {
+    if (on !== this.#tracing) this.#stage = null;
+    this.#tracing = on;
+  }
+
+  async #set(): Promise<Stage> {
+    const { revision } = this;
+    const stage = await Stage.set(this.scenario, { revision, tracing: this.#tracing });
+    // Traced runs are few.
+    if (!this.#tracing) stage.keep();
+    return stage;
+  }
+
   async run(chooser: Chooser): Promise<Observation> {
     const policy = new Late((main) => new MachineChooser(chooser, this.tasks, this.objs, main));
-    const run = await runScenario(this.scenario, {
-      revision: this.revision,
-      schedule: { kind: 'policy', policy },
-      tracing: this.tracing,
-    });
+    this.#stage ??= await this.#set();
+    const run = await this.#stage.run({ kind: 'policy', policy });
     this.last = run;
     this.lastSteps = policy.chooser?.steps ?? [];
     policy.chooser?.end();

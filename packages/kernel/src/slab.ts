@@ -3,7 +3,7 @@
  * mm/slab: allocation. What is allocated is written down until it is freed, which finds leaks, double frees and frees
  * of what was never allocated. With kasan on, a freed struct also tells when somebody touches it.
  */
-import { current, machine, now, report, type Task } from '@vfio-lab/sim';
+import { type BeforeRestore, current, machine, now, report, type Task } from '@vfio-lab/sim';
 
 export type gfp_t = number;
 export const GFP_KERNEL: gfp_t = 0xcc0;
@@ -36,13 +36,20 @@ export interface Allocation {
   readonly seq: number;
 }
 
-class Slab {
+class Slab implements BeforeRestore {
   readonly live = new Map<object, Allocation>();
+  /** What is live again after a restored checkpoint may still be here: `live` goes first. */
   freed = new WeakMap<object, Allocation>();
+  /** Freed structs whose fields tell of their use. */
+  readonly poisoned: object[] = [];
   seq = 0;
   kasan = false;
   /** Sequence numbers of allocations that shall fail. */
   readonly fail = new Set<number>();
+
+  before_restore(): void {
+    for (const obj of this.poisoned) unpoison(obj);
+  }
 }
 
 function slab(): Slab {
@@ -189,13 +196,14 @@ export function kfree(obj: object | null | undefined): void {
   const a = forget(s, obj);
   if (a === undefined) return;
   if (obj instanceof Uint8Array) obj.fill(0x6b);
-  else if (s.kasan) poison(obj, a);
+  else if (s.kasan) poison(s, obj, a);
 }
 
 export const kvfree = kfree;
 
 /** Replace every field by one that reports its use, once for each object, and goes on with the old value. */
-function poison(obj: object, a: Allocation): void {
+function poison(s: Slab, obj: object, a: Allocation): void {
+  s.poisoned.push(obj);
   let told = false;
   const tell = (key: string, how: string): void => {
     if (told) return;
@@ -221,6 +229,17 @@ function poison(obj: object, a: Allocation): void {
   }
 }
 
+/** Plain fields again. */
+function unpoison(obj: object): void {
+  for (const key of Object.keys(obj))
+    Object.defineProperty(obj, key, {
+      configurable: true,
+      enumerable: true,
+      writable: true,
+      value: undefined,
+    });
+}
+
 /** Report every later use of freed structs on this machine (finding `use-after-free`). Off by default. */
 export function set_kasan(on: boolean): void {
   slab().kasan = on;
@@ -228,7 +247,8 @@ export function set_kasan(on: boolean): void {
 
 /** Was this object allocated and freed? */
 export function slab_is_freed(obj: object): boolean {
-  return slab().freed.has(obj);
+  const s = slab();
+  return !s.live.has(obj) && s.freed.has(obj);
 }
 
 /** Make the n-th allocation from now fail (1: the next). */

@@ -172,14 +172,20 @@ export async function kref_put(k: kref, release: (k: kref) => void | Promise<voi
   return 0;
 }
 
-const field_objs = new WeakMap<object, Map<string, Obj>>();
+/** What accesses of fields are ordered by, kept in the struct. */
+const FIELDS = Symbol('fields');
 
-function field_obj(owner: object, field: string): Obj {
-  let fields = field_objs.get(owner);
-  if (fields === undefined) field_objs.set(owner, (fields = new Map()));
-  let obj = fields.get(field);
-  if (obj === undefined) fields.set(field, (obj = new Obj(`${owner.constructor.name}.${field}`)));
-  return obj;
+interface WithFields {
+  [FIELDS]?: Record<string, Obj>;
+}
+
+/** Known by the struct's first object and the field's name, whoever comes first to touch it. */
+function field_obj(owner: object & WithFields, field: string): Obj {
+  const fields = (owner[FIELDS] ??= {});
+  return (fields[field] ??= new Obj(
+    `${owner.constructor.name}.${field}`,
+    owner instanceof Obj ? owner : (Object.values(owner).find((v) => v instanceof Obj) ?? null),
+  ));
 }
 
 /** One untorn load of a field, at a scheduling point. C: READ_ONCE() */

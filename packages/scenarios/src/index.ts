@@ -2,4 +2,5 @@
 export * from './scenario.ts';
 export * from './lab.ts';
 export * from './run.ts';
+export * from './stage.ts';
 export * from './library/index.ts';

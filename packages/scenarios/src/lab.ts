@@ -11,7 +11,7 @@ import {
   type VfioDevice,
   VfioSession,
 } from '@vfio-lab/testbed';
-import { traceFlags, watchSuspends } from './watch.ts';
+import { SuspendWatch, traceFlags } from './watch.ts';
 
 /** What the table of a revision says about a device after a step. Fields left out are not looked at. */
 export interface Expected {
@@ -65,7 +65,7 @@ export class Lab {
   /** Which part of the scenario the task `main` is in. */
   phase: 'setup' | 'check' = 'setup';
   private readonly seen = new Map<string, string[]>();
-  private readonly watches: (() => void)[] = [];
+  private readonly watches: SuspendWatch[] = [];
   /** The revision is one that the expectations are written for. */
   private readonly _own: boolean;
 
@@ -149,11 +149,11 @@ export class Lab {
 
   /** Report `undirected-suspend` when a device falls asleep that its guest has not sent to sleep; until the programs end. */
   watchSuspends(bdf: string): void {
-    this.watches.push(watchSuspends(this.pdev(bdf), this.vdev(bdf)));
+    this.watches.push(new SuspendWatch(this.pdev(bdf), this.vdev(bdf)));
   }
 
   endWatches(): void {
-    for (const end of this.watches.splice(0)) end();
+    for (const watch of this.watches.splice(0)) watch.on = false;
   }
 
   pdev(bdf: string): pci_dev {

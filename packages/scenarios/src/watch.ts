@@ -16,33 +16,30 @@ import { report, trace } from '@vfio-lab/sim';
  *
  * An EXIT that takes its reference before it releases memory_lock never lets 2, 3 and 4 hold at once.
  *
- * @returns ends the watch
+ * The value is kept here and not in the closure, so that a checkpoint of the machine sees it.
  */
-export function watchSuspends(pdev: pci_dev, vdev: vfio_pci_core_device): () => void {
-  const { power } = pdev.dev;
-  let status: rpm_status = power.runtime_status;
-  const flags = vdev as { pm_runtime_engaged?: boolean; platform_pm_engaged?: boolean };
-  const engaged = (): boolean => flags.pm_runtime_engaged === true || flags.platform_pm_engaged === true;
-  Object.defineProperty(power, 'runtime_status', {
-    configurable: true,
-    enumerable: true,
-    get: () => status,
-    set: (to: rpm_status) => {
-      status = to;
-      if (to !== RPM_SUSPENDING || vdev.vdev.open_count === 0 || engaged()) return;
-      if (rwsem_is_locked(vdev.memory_lock) || power.usage_count.counter > 0) return;
-      const text = `${pdev.dev.name} goes to sleep although its guest has left low power: nothing holds it awake`;
-      report('undirected-suspend', text, { device: pdev.dev.name });
-    },
-  });
-  return () => {
+export class SuspendWatch {
+  status: rpm_status;
+  on = true;
+
+  constructor(pdev: pci_dev, vdev: vfio_pci_core_device) {
+    const { power } = pdev.dev;
+    this.status = power.runtime_status;
+    const flags = vdev as { pm_runtime_engaged?: boolean; platform_pm_engaged?: boolean };
+    const engaged = (): boolean => flags.pm_runtime_engaged === true || flags.platform_pm_engaged === true;
     Object.defineProperty(power, 'runtime_status', {
       configurable: true,
       enumerable: true,
-      writable: true,
-      value: status,
+      get: () => this.status,
+      set: (to: rpm_status) => {
+        this.status = to;
+        if (!this.on || to !== RPM_SUSPENDING || vdev.vdev.open_count === 0 || engaged()) return;
+        if (rwsem_is_locked(vdev.memory_lock) || power.usage_count.counter > 0) return;
+        const text = `${pdev.dev.name} goes to sleep although its guest has left low power: nothing holds it awake`;
+        report('undirected-suspend', text, { device: pdev.dev.name });
+      },
     });
-  };
+  }
 }
 
 /** What the driver remembers of the power of a device: fields of struct vfio_pci_core_device, some in some revisions only. */

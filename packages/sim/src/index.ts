@@ -7,3 +7,4 @@ export * from './policy.ts';
 export * from './machine.ts';
 export * from './input-error.ts';
 export * from './nearest.ts';
+export * from './checkpoint.ts';

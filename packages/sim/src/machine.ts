@@ -103,6 +103,8 @@ export class Machine {
   /** When a task other than a timer last ran. */
   private progress = 0;
   private finish: ((error: unknown) => void) | null = null;
+  /** The task that resume() goes on with. */
+  private parked: Task | null = null;
 
   constructor(opts: MachineOptions = {}) {
     this._policy = opts.policy ?? new RunToBlock();
@@ -158,6 +160,27 @@ export class Machine {
    * the run with a finding; an error thrown by simulated code rejects. May be called again on the same machine.
    */
   async run(main: () => Promise<void> | void, name = 'main'): Promise<void> {
+    await this.go(() => this.spawn(name, main, {}));
+  }
+
+  /**
+   * For the task that run() started, as the last thing it does: the run ends when the task returns, with everything else
+   * left as it is, and resume() goes on with `next` in the same task.
+   */
+  park(next: () => Promise<void> | void): void {
+    current.next = next;
+    this.parked = current;
+  }
+
+  /** Go on where park() stopped; as run(). */
+  async resume(): Promise<void> {
+    const task = this.parked;
+    if (task === null) throw new Error('no task is parked on this machine');
+    this.parked = null;
+    await this.go(() => task);
+  }
+
+  private async go(first: () => Task): Promise<void> {
     if (running) throw new Error('a machine is running already in this process');
     running = true;
     const outer_machine = machine;
@@ -167,8 +190,7 @@ export class Machine {
       const ended = new Promise<void>((resolve, reject) => {
         this.finish = (error) => (error === null ? resolve() : reject(error as Error));
       });
-      const task = this.spawn(name, main, {});
-      this.switch(task);
+      this.switch(first());
       await ended;
     } finally {
       this.finish = null;
@@ -184,7 +206,7 @@ export class Machine {
     const cpu = this.cpu(opts.cpu ?? (kind === 'hardirq' || kind === 'timer' ? 0 : id));
     const parent = this === machine ? current : undefined;
     const process = opts.process !== undefined ? opts.process : (parent?.process ?? null);
-    const task = new Task(id, name, kind, cpu, opts.daemon ?? false, process, opts.comm ?? name);
+    const task = new Task(id, name, kind, cpu, opts.daemon ?? false, process, opts.comm ?? name, fn);
     if (parent !== undefined && kind !== 'timer' && kind !== 'hardirq') task.spawn_nr = parent.spawned++;
     if (kind === 'hardirq') {
       task.op = { kind: 'irq', obj: task, write: true, enabled: irq_deliverable };
@@ -198,19 +220,29 @@ export class Machine {
     }
     this.tasks.push(task);
     this._policy.spawned?.(task);
-    const gate = new Promise<void>((resolve) => {
-      task.resume = resolve;
-    });
-    void this.body(task, gate, fn);
+    this.ready(task);
     return task;
   }
 
-  private async body(task: Task, gate: Promise<void>, fn: () => Promise<void> | void): Promise<void> {
+  /** Make a task begin its function when it is switched to. */
+  private ready(task: Task): void {
+    const gate = new Promise<void>((resolve) => {
+      task.resume = resolve;
+    });
+    void this.body(task, gate);
+  }
+
+  /** After a restored checkpoint: every task is one that has not started. */
+  revive(): void {
+    for (const task of this.tasks) this.ready(task);
+  }
+
+  private async body(task: Task, gate: Promise<void>): Promise<void> {
     await gate;
     task.started = true;
     if (task.kind === 'hardirq') task.cpu.irq_task = task;
     try {
-      await fn();
+      await task.fn();
     } catch (error) {
       if (!(error instanceof Oops)) {
         this.stop(error);
@@ -218,7 +250,18 @@ export class Machine {
       }
       report('BUG', error.message);
     }
-    this.end(task);
+    if (task === this.parked) this.suspend(task);
+    else this.end(task);
+  }
+
+  /** The parked task waits for resume() like one that has not started. */
+  private suspend(task: Task): void {
+    task.fn = task.next as () => Promise<void> | void;
+    task.next = null;
+    task.started = false;
+    task.op = { kind: 'start', obj: task, write: true };
+    this.ready(task);
+    this.stop(null);
   }
 
   private end(task: Task): void {

@@ -12,9 +12,15 @@ export class Obj {
   declare readonly maker: Task | null;
   declare readonly made_nr: number;
 
-  constructor(name: string) {
+  /** @param part_of what it shares its identity with, name apart; not given: it has one of its own */
+  constructor(name: string, part_of?: Obj | null) {
     this.name = name;
     this.accesses = null;
+    if (part_of !== undefined) {
+      this.maker = part_of?.maker ?? null;
+      this.made_nr = part_of?.made_nr ?? -1;
+      return;
+    }
     const maker = current as Task | undefined;
     this.maker = maker ?? null;
     this.made_nr = maker === undefined ? 0 : maker.made++;
@@ -68,6 +74,9 @@ export class Task extends Obj {
   process: unknown;
   comm: string;
   op: Op;
+  /** What it runs from its start to its end, and what a parked task will run after that. */
+  fn: () => Promise<void> | void;
+  next: (() => Promise<void> | void) | null = null;
   done = false;
   started = false;
   preempt_count = 0;
@@ -95,8 +104,10 @@ export class Task extends Obj {
     daemon: boolean,
     process: unknown,
     comm: string,
+    fn: () => Promise<void> | void,
   ) {
     super(name);
+    this.fn = fn;
     this.id = id;
     this.kind = kind;
     this.cpu = cpu;
