@@ -54,9 +54,10 @@ async function common_interrupt(desc: irq_desc): Promise<void> {
  * A level-triggered interrupt wire into the IO-APIC, shared by any number of sources.
  *
  * 1. It is asserted while at least one source asserts it; each source counts once.
- * 2. While it is asserted, its pin is not masked and no end of interrupt is due (remote IRR), it is sent.
+ * 2. While its pin sees it asserted, is not masked and no end of interrupt is due (remote IRR), it is sent.
  * 3. What was sent is taken even if the wire falls or the pin is masked meanwhile.
  * 4. At the end of interrupt rule 2 applies again: a source that nobody silences makes a storm.
+ * 5. A pin sees the wire as it is, but one that is deaf while free sees no change of it between two requests.
  */
 export class irq_line extends Obj {
   readonly irq: int;
@@ -65,6 +66,10 @@ export class irq_line extends Obj {
   masked = true;
   /** Sent and not yet ended. */
   remote_irr = false;
+  /** QEMU's IO-APIC: a pin that nobody requested is programmed edge-triggered and masked. */
+  deaf_while_free = false;
+  /** The wire as the pin saw it last (IRR). */
+  private seen = false;
   private readonly sources = new Set<unknown>();
 
   constructor(irq: int) {
@@ -89,17 +94,24 @@ export class irq_line extends Obj {
   /** A source pulls the wire (again is once). */
   raise(source: unknown): void {
     this.sources.add(source);
+    this.look();
     this.deliver();
   }
 
   /** A source lets go of the wire. */
   lower(source: unknown): void {
     this.sources.delete(source);
+    this.look();
+  }
+
+  /** Rule 5. */
+  private look(): void {
+    if (!this.deaf_while_free || irqd_is_activated(this.desc.irq_data)) this.seen = this.asserted;
   }
 
   /** Rule 2. */
   deliver(): void {
-    if (!this.asserted || this.masked || this.remote_irr) return;
+    if (!this.seen || this.masked || this.remote_irr) return;
     this.remote_irr = true;
     apic_send(this.desc);
   }

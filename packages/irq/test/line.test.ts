@@ -99,6 +99,22 @@ describe('a level-triggered line', () => {
     });
   });
 
+  it('with a pin that is deaf while free, only a change of the wire after the request is seen (5)', async () => {
+    const log: string[] = [];
+    await clean(async () => {
+      const line = get_irq_line(21);
+      line.deaf_while_free = true;
+      line.raise('a');
+      await request_irq(21, device(line, log, 'a').handler, 0, 'a', null);
+      await yield_now();
+      expect([log, line.asserted]).toEqual([[], true]);
+      line.lower('a');
+      line.raise('a');
+      await yield_now();
+      expect(log).toEqual(['a:21']);
+    });
+  });
+
   it('fires before request_irq returns when it is asserted already', async () => {
     const log: string[] = [];
     await clean(async () => {

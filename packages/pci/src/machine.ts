@@ -81,6 +81,8 @@ export interface pci_machine_description {
   costs?: Partial<pci_hw_costs>;
   /** Memory that nobody answers reads 0 instead of all ones (QEMU). */
   open_bus_zero?: boolean;
+  /** Interrupt lines that nobody requested do not see that a device pulls them (see irq_line, rule 5). */
+  free_lines_deaf?: boolean;
   /** Do not register the port driver. */
   no_portdrv?: boolean;
 }
@@ -228,6 +230,7 @@ function build(desc: pci_machine_description): void {
     });
     if (irq !== 0) {
       const line = get_irq_line(irq);
+      line.deaf_while_free = desc.free_lines_deaf ?? false;
       hw.on_intx = (asserted) => (asserted ? line.raise(hw) : line.lower(hw));
     }
     hw.on_msi = (_address, data) => deliver_msi(data);

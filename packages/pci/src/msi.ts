@@ -3,7 +3,17 @@
 
 import { type int, machine, ref, trace, type u16, type u32 } from '@vfio-lab/sim';
 import { EINVAL, EIO, ENOMEM, ENOSPC, ERANGE, pci_info, WARN_ON_ONCE } from '@vfio-lab/kernel';
-import { irq_alloc_msi, type irq_chip, irq_free_msi, irq_to_desc, trigger_msi } from '@vfio-lab/irq';
+import {
+  irq_activate,
+  irq_alloc_msi,
+  type irq_chip,
+  irq_deactivate,
+  type irq_desc,
+  irq_free_msi,
+  irq_to_desc,
+  IRQD_ACTIVATED,
+  trigger_msi,
+} from '@vfio-lab/irq';
 import {
   pci_read_config_dword,
   pci_read_config_word,
@@ -35,6 +45,8 @@ export class msi_desc {
   irq: int = 0;
   nvec_used: int = 1;
   msi_index: int = 0;
+  /** Data of the message that reaches the first vector. */
+  vector: u32 = 0;
   readonly msg = new msi_msg();
   is_msix = false;
   is_64 = false;
@@ -106,10 +118,30 @@ const msi_chip: Partial<irq_chip> = {
   },
   async irq_activate(d) {
     const desc = d.chip_data as msi_desc;
-    if (d.irq === desc.irq) await __pci_write_msi_msg(desc, desc.msg);
+    if (d.irq === desc.irq) await __pci_write_msi_msg(desc, compose_msi_msg(desc));
     return 0;
   },
+  async irq_deactivate(d) {
+    const desc = d.chip_data as msi_desc;
+    if (d.irq === desc.irq) await __pci_write_msi_msg(desc, new msi_msg());
+  },
 };
+
+/** C: arch/x86/kernel/apic/vector.c x86_vector_msi_compose_msg() */
+function compose_msi_msg(desc: msi_desc): msi_msg {
+  const msg = new msi_msg();
+  msg.address_lo = MSI_ADDRESS;
+  msg.data = desc.vector;
+  return msg;
+}
+
+/**
+ * Vectors that can be masked are only reserved, with their message written, until they are requested.
+ * C: kernel/irq/msi.c msi_check_reservation_mode()
+ */
+function msi_can_reserve(desc: msi_desc): boolean {
+  return desc.is_msix || desc.can_mask;
+}
 
 /** C: drivers/pci/msi/msi.c __pci_write_msi_msg(): the hardware only in D0, the cached message always */
 export async function __pci_write_msi_msg(desc: msi_desc, msg: msi_msg): Promise<void> {
@@ -179,28 +211,32 @@ export function get_cached_msi_msg(irq: int, msg: msi_msg): void {
 async function pci_msi_setup_msi_irqs(dev: pci_dev): Promise<int> {
   const core = pci();
   for (const desc of dev.msi_descs) {
-    const data = core.next_msi_data;
+    desc.vector = core.next_msi_data;
     core.next_msi_data += 32;
     for (let i = 0; i < desc.nvec_used; i++) {
       const irq = irq_alloc_msi(msi_chip, desc);
       if (i === 0) desc.irq = irq;
-      core.msi_vectors.set(data + i, irq);
+      core.msi_vectors.set(desc.vector + i, irq);
     }
-    const msg = new msi_msg();
-    msg.address_lo = MSI_ADDRESS;
-    msg.data = data;
-    await __pci_write_msi_msg(desc, msg);
+    for (let i = 0; i < desc.nvec_used; i++) {
+      const d = irq_to_desc(desc.irq + i) as irq_desc;
+      await irq_activate(d);
+      if (msi_can_reserve(desc)) d.irq_data.state &= ~IRQD_ACTIVATED;
+    }
   }
   return 0;
 }
 
 /** C: drivers/pci/msi/msi.c free_msi_irqs() */
-function free_msi_irqs(dev: pci_dev): void {
+async function free_msi_irqs(dev: pci_dev): Promise<void> {
   const core = pci();
   for (const desc of dev.msi_descs) {
     for (let i = 0; i < desc.nvec_used; i++) {
-      if (desc.irq) irq_free_msi(desc.irq + i);
-      core.msi_vectors.delete(desc.msg.data + i);
+      if (desc.irq) {
+        await irq_deactivate(irq_to_desc(desc.irq + i) as irq_desc);
+        irq_free_msi(desc.irq + i);
+      }
+      core.msi_vectors.delete(desc.vector + i);
     }
   }
   dev.msi_descs.length = 0;
@@ -305,7 +341,7 @@ async function msi_capability_init(dev: pci_dev, nvec: int): Promise<int> {
   const ret = (await pci_msi_setup_msi_irqs(dev)) || (dev.no_64bit_msi && entry.msg.address_hi ? -EIO : 0);
   if (ret) {
     await pci_msi_update_mask(entry, msi_multi_mask(entry), 0);
-    free_msi_irqs(dev);
+    await free_msi_irqs(dev);
     dev.msi_enabled = false;
     return ret;
   }
@@ -392,7 +428,7 @@ async function pci_disable_msi(dev: pci_dev): Promise<void> {
   const desc = dev.msi_descs[0];
   await pci_msi_update_mask(desc, msi_multi_mask(desc), 0);
   dev.irq = desc.default_irq;
-  free_msi_irqs(dev);
+  await free_msi_irqs(dev);
 }
 
 async function pci_disable_msix(dev: pci_dev): Promise<void> {
@@ -403,7 +439,7 @@ async function pci_disable_msix(dev: pci_dev): Promise<void> {
     await pci_intx_for_msi(dev, 1);
   }
   dev.msix_enabled = false;
-  free_msi_irqs(dev);
+  await free_msi_irqs(dev);
 }
 
 async function __pci_enable_msi_range(dev: pci_dev, minvec: int, maxvec: int): Promise<int> {

@@ -54,6 +54,28 @@ describe('MSI', () => {
       expect(dev.hw.msi_enabled()).toBe(false);
     }).then((m) => expect(kinds(m)).toEqual([])));
 
+  it('the message is there while the vector is in use, and empty afterwards', () =>
+    boot(board({ msi: 0x80 }), async (dev) => {
+      const message = () => [dev.hw.get32(dev.msi_cap + 4), dev.hw.get16(dev.msi_cap + 12)];
+      await P.pci_enable_device(dev);
+      await P.pci_alloc_irq_vectors(dev, 1, 1, P.PCI_IRQ_MSI);
+      const irq = P.pci_irq_vector(dev, 0);
+      const used = message();
+      expect(used[0]).toBe(0xfee00000);
+      await request_irq(irq, () => IRQ_HANDLED, 0, 'v', dev);
+      expect(message()).toEqual(used);
+      await free_irq(irq, dev);
+      expect(message()).toEqual([0, 0]);
+      await request_irq(irq, () => IRQ_HANDLED, 0, 'v', dev);
+      expect(message()).toEqual(used);
+      await free_irq(irq, dev);
+      await P.pci_free_irq_vectors(dev);
+      await P.pci_alloc_irq_vectors(dev, 1, 1, P.PCI_IRQ_MSI);
+      expect(message()[0]).toBe(0xfee00000);
+      await P.pci_free_irq_vectors(dev);
+      expect(message()).toEqual([0, 0]);
+    }).then((m) => expect(kinds(m)).toEqual([])));
+
   it('allocating twice warns, and the other kind is refused', () =>
     boot(board({ msi: 0, msix: 2 }), async (dev) => {
       await P.pci_enable_device(dev);
@@ -105,6 +127,7 @@ describe('MSI-X', () => {
       expect(dev.hw.bar_read(1, 2 * 16 + 12, 4)).toBe(0);
       await free_irq(irq, dev);
       expect(dev.hw.bar_read(1, 2 * 16 + 12, 4)).toBe(1);
+      expect(dev.hw.bar_read(1, 2 * 16, 4)).toBe(0);
       expect(P.pci_irq_vector(dev, 4)).toBe(-EINVAL);
       await P.pci_free_irq_vectors(dev);
       expect(dev.hw.msix_enabled()).toBe(false);

@@ -133,6 +133,23 @@ export class Testbed {
     );
   }
 
+  /** Remove the vfio modules: what was bound is unbound first. Nothing may be open. */
+  async unloadVfio(): Promise<void> {
+    const k = this._kernel;
+    if (k === null) return;
+    await k.vfio_pci_cleanup();
+    k.vfio_pci_core_cleanup();
+    await k.vfio_virqfd_exit();
+    await k.vfio_unregister_iommu_driver(vfio_iommu_driver_ops_type1());
+    await k.vfio_cleanup();
+    this._kernel = null;
+  }
+
+  /** A new user process in place of one that has ended. */
+  restartProcess(): void {
+    this.process = create_process('vmm');
+  }
+
   /** Insert another module: a host driver, or one that tampers with a device (fakeid, pmerr). 0 or -errno. */
   async loadModule(name: string, options: readonly string[]): Promise<number> {
     const args = new Map(options.map((o) => [o.slice(0, o.indexOf('=')), o.slice(o.indexOf('=') + 1)]));
@@ -381,6 +398,7 @@ function pciDescription(m: MachineDescription, kernel: pci_kernel): pci_machine_
     kernel,
     bios_year: m.biosYear,
     open_bus_zero: recorded,
+    free_lines_deaf: recorded,
     // Under the emulator of the recorded machines every access to a device costs an exit.
     ...(recorded && { costs: { config: 4000, mmio_read: 4000, mmio_write: 4000, port: 4000 } }),
     hotplug: m.hotplug.startsWith('native') ? 'pciehp' : m.hotplug.startsWith('acpi') ? 'acpi' : 'none',
