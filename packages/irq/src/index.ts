@@ -9,7 +9,13 @@ export {
   irq_to_desc,
   NR_LEGACY_GSI,
 } from './irqdesc.ts';
-export { handle_edge_irq, handle_fasteoi_irq, handle_level_irq, irq_activate, irq_deactivate } from './chip.ts';
+export {
+  handle_edge_irq,
+  handle_fasteoi_irq,
+  handle_level_irq,
+  irq_activate,
+  irq_deactivate,
+} from './chip.ts';
 export * from './manage.ts';
 export { irqfixup_setup, POLL_SPURIOUS_IRQ_INTERVAL, SPURIOUS_LIMIT, SPURIOUS_WINDOW } from './spurious.ts';
 export * from './apic.ts';

@@ -1,9 +1,11 @@
 // SPDX-License-Identifier: GPL-2.0-only
 export * from './boot.ts';
+export * from './compare.ts';
 export * from './machine-file.ts';
 export * from './recordings.ts';
 export * from './recording-exceptions.ts';
 export * from './replay.ts';
+export * from './replay-index.ts';
 export * from './topology.ts';
 export * from './script/parse.ts';
 export * from './script/run.ts';

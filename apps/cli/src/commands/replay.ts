@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
 // vfio-lab replay: a script on a recorded machine, compared line by line with what a real kernel answered.
-import type { Comparison } from '@vfio-lab/testbed';
+import type { Difference, Replayed } from '@vfio-lab/testbed';
 import type { CAC } from 'cac';
 import { UsageError } from '../program.ts';
 import { colors, type Io, width, writeJson } from '../ui/io.ts';
@@ -45,7 +45,7 @@ export function register(cli: CAC, io: Io): void {
     });
 }
 
-function render(r: Comparison): string[] {
+function render(r: Replayed): string[] {
   const lines = [`${r.equal}/${r.compared} lines equal`];
   for (const d of r.differences) {
     lines.push(
@@ -54,47 +54,56 @@ function render(r: Comparison): string[] {
       `  got      ${JSON.stringify(d.got)}`,
     );
   }
+  for (const d of r.excepted)
+    lines.push(`${d.n}: ${d.op}: not compared, the recording kernel has a later fix`);
+  for (const t of r.times)
+    lines.push(`${t.n}: equal when the recorder took ${t.ns / 1000} µs before this operation`);
   return lines;
 }
 
+/** A recording and what came of it. */
+interface Row {
+  script: string;
+  machine: string;
+  revision: string;
+  equal: number;
+  compared: number;
+  differences: Difference[];
+  excepted: number[];
+  times: Replayed['times'];
+  error?: string;
+}
+
 async function replayAll(options: Options, io: Io): Promise<number> {
-  const { readIndex, recordingsDir, replay } = await import('@vfio-lab/testbed');
+  const { bootsOf, readIndex, recordingsDir, RecordedBoot } = await import('@vfio-lab/testbed');
   const entries = readIndex(options.dir ?? recordingsDir());
   const meter = progress(io, 'replay');
   const interrupt = interruptible();
-  const results: {
-    script: string;
-    machine: string;
-    revision: string;
-    equal: number;
-    compared: number;
-    error?: string;
-  }[] = [];
-  for (const [i, e] of entries.entries()) {
-    meter.update(i, entries.length, e.name);
-    if (await interrupt.asked()) break;
-    const row = { script: e.name, machine: e.machineName, revision: e.revision };
-    try {
-      const r = await replay(e);
-      results.push({ ...row, equal: r.equal, compared: r.compared });
-    } catch (error) {
-      results.push({ ...row, equal: 0, compared: e.ops, error: (error as Error).message });
+  const rows = new Map<(typeof entries)[number], Row>();
+  replaying: for (const boot of bootsOf(entries)) {
+    let recorded: InstanceType<typeof RecordedBoot> | null = null;
+    for (const e of boot) {
+      meter.update(rows.size, entries.length, e.name);
+      if (await interrupt.asked()) break replaying;
+      const row = { script: e.name, machine: e.machineName, revision: e.revision };
+      try {
+        recorded ??= new RecordedBoot(e.machine, e.revision);
+        const r = await recorded.replay(e);
+        rows.set(e, { ...row, ...r, excepted: r.excepted.map((d) => d.n) });
+      } catch (error) {
+        const nothing = { equal: 0, compared: e.ops, differences: [], excepted: [], times: [] };
+        rows.set(e, { ...row, ...nothing, error: (error as Error).message });
+      }
     }
   }
   meter.end();
   interrupt.end();
+  const results = entries.flatMap((e) => rows.get(e) ?? []);
   const equal = results.reduce((n, r) => n + r.equal, 0);
   const compared = results.reduce((n, r) => n + r.compared, 0);
   if (options.json === true) {
     writeJson(io, { equal, compared, recordings: results });
   } else {
-    const rows = results.map((r) => [
-      r.script,
-      r.machine,
-      r.revision,
-      `${r.equal}/${r.compared}`,
-      r.error ?? (r.equal === r.compared ? '' : 'differs'),
-    ]);
     const shape = [
       { title: 'script' },
       { title: 'machine' },
@@ -102,11 +111,26 @@ async function replayAll(options: Options, io: Io): Promise<number> {
       { title: 'equal', align: 'right' as const },
       { title: '', flexible: true },
     ];
+    const cells = results.map((r) => [
+      r.script,
+      r.machine,
+      r.revision,
+      `${r.equal}/${r.compared}`,
+      remark(r),
+    ]);
     io.stdout.write(
-      `${table(shape, rows, { width: width(io), head: colors(io).bold }).join('\n')}\n${equal}/${compared} lines equal\n`,
+      `${table(shape, cells, { width: width(io), head: colors(io).bold }).join('\n')}\n${equal}/${compared} lines equal\n`,
     );
     if (results.length < entries.length)
       io.stdout.write(`stopped: ${entries.length - results.length} recordings were not replayed\n`);
   }
   return equal === compared && results.length === entries.length ? 0 : 1;
+}
+
+function remark(r: Row): string {
+  if (r.error !== undefined) return r.error;
+  const remarks = r.equal === r.compared ? [] : ['differs'];
+  if (r.excepted.length > 0) remarks.push(`later fix: ${r.excepted.join(', ')}`);
+  if (r.times.length > 0) remarks.push(`time before ${r.times.map((t) => t.n).join(', ')}`);
+  return remarks.join('; ');
 }

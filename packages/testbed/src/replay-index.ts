@@ -1,0 +1,95 @@
+// SPDX-License-Identifier: GPL-2.0-only
+// The list of recordings in a folder, and which of them were made in one boot.
+import { existsSync, readFileSync } from 'node:fs';
+import path from 'node:path';
+import { InputError } from '@vfio-lab/sim';
+
+/** What to replay. All but `sharedBoot` are as on the command line. */
+export interface ReplayRequest {
+  script: string;
+  machine: string;
+  revision: string;
+  against: string;
+  /** One of several scripts that ran in one boot; left out: as the folder of the recording says. */
+  sharedBoot?: boolean;
+}
+
+export interface IndexEntry extends ReplayRequest {
+  name: string;
+  machineName: string;
+  ops: number;
+}
+
+/** The revision that Debian's 6.1.192 carries. */
+const STABLE_REVISION = 'v7';
+
+/** The recordings that `index.json` in a folder lists. Throws InputError. */
+export function readIndex(dir: string): IndexEntry[] {
+  const file = path.join(dir, 'index.json');
+  let list: unknown;
+  try {
+    list = JSON.parse(readFileSync(file, 'utf8'));
+  } catch {
+    throw new InputError('no index of recordings', file, 'give the folder that has index.json with --dir');
+  }
+  if (!Array.isArray(list)) throw new InputError('not an array', file, 'list the recordings in an array');
+  return list.map((value: unknown, i) => {
+    const e = value as Record<string, unknown>;
+    for (const member of ['script', 'trace', 'machine']) {
+      if (typeof e[member] !== 'string')
+        throw new InputError(`entry ${i} lacks "${member}"`, file, 'give script, trace and machine');
+    }
+    const script = e.script as string;
+    const machine = e.machine as string;
+    return {
+      name: path.basename(script).replace(/\.vt$/, ''),
+      machineName: path.basename(machine).replace(/\.json$/, ''),
+      revision: typeof e.revision === 'string' ? e.revision : STABLE_REVISION,
+      sharedBoot: typeof e.revision === 'string',
+      ops: typeof e.ops === 'number' ? e.ops : 0,
+      script: path.join(dir, script),
+      machine: path.join(dir, machine),
+      against: path.join(dir, e.trace as string),
+    };
+  });
+}
+
+/** Is it a recording with the modules of a single revision? Those of a distribution's kernel are made in a boot each. */
+export function isSharedBoot(request: ReplayRequest): boolean {
+  return request.sharedBoot ?? !path.basename(path.dirname(request.against)).startsWith('linux-');
+}
+
+/** A script that tampers with what a device is: no other can run in its boot. */
+function tampers(script: string): boolean {
+  return existsSync(script) && /^insmod fakeid\b/m.test(readFileSync(script, 'utf8'));
+}
+
+/**
+ * Which recordings were made in one boot, each boot in the order in which its scripts ran. The scripts of one campaign
+ * (their names begin with the same letters, or with digits) ran in one boot for each machine and revision, in the order
+ * of the index: the interrupt counters that they print go on from one to the next.
+ */
+export function bootsOf(entries: readonly IndexEntry[]): IndexEntry[][] {
+  const boots = new Map<string, IndexEntry[]>();
+  for (const e of entries) {
+    const alone = !isSharedBoot(e) || tampers(e.script);
+    const campaign = /^[a-z]*/i.exec(e.name) as RegExpExecArray;
+    const key = alone ? e.against : [path.dirname(e.against), e.machine, campaign[0]].join('\n');
+    const boot = boots.get(key);
+    if (boot === undefined) boots.set(key, [e]);
+    else boot.push(e);
+  }
+  return [...boots.values()];
+}
+
+/** The recordings that ran before this one in its boot, as the index beside it says; none when there is no index. */
+export function earlierInBoot(request: ReplayRequest): IndexEntry[] {
+  const dir = path.join(path.dirname(request.against), '..', '..');
+  if (!isSharedBoot(request) || !existsSync(path.join(dir, 'index.json'))) return [];
+  const is = (e: IndexEntry): boolean => path.resolve(e.against) === path.resolve(request.against);
+  for (const boot of bootsOf(readIndex(dir).filter((e) => existsSync(e.script) && existsSync(e.against)))) {
+    const at = boot.findIndex(is);
+    if (at >= 0) return boot.slice(0, at);
+  }
+  return [];
+}
