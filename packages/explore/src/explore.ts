@@ -86,7 +86,8 @@ export function findingKey(f: SubjectFinding): string {
   return `${f.kind} ${f.fns.at(-1) ?? f.task} ${f.text.replace(/\d+/g, 'N')}`;
 }
 
-interface Collected {
+/** A finding and the schedule of the first execution that had it. */
+export interface Collected {
   finding: SubjectFinding;
   runs: number;
   at: number;
@@ -275,17 +276,28 @@ export async function explore(subject: Subject, opts: ExploreOptions = {}): Prom
   };
 }
 
+/** Executions that shortening a schedule takes at most. */
 const SHRINK_RUNS = 200;
 
-/** Fewest switches, then fewest steps: take parts out of the schedule as long as the finding stays. */
-async function shortest(subject: Subject, c: Collected): Promise<Found> {
-  const key = findingKey(c.finding);
+/**
+ * Fewest switches, then fewest steps: take parts out of the schedule as long as the finding stays.
+ *
+ * @param keyOf what makes two findings the same
+ * @param most executions that it may take
+ */
+export async function shortest(
+  subject: Subject,
+  c: Collected,
+  keyOf: (finding: SubjectFinding) => string = findingKey,
+  most = SHRINK_RUNS,
+): Promise<Found> {
+  const key = keyOf(c.finding);
   let best: { segments: Segment[]; preemptions: number; steps: number } | null = null;
   let runs = 0;
   const attempt = async (segments: Segment[]): Promise<boolean> => {
     runs++;
     const { observation, replay: r } = await replay(subject, segments);
-    if (!observation.findings.some((f) => findingKey(f) === key)) return false;
+    if (!observation.findings.some((f) => keyOf(f) === key)) return false;
     const made = { segments, preemptions: r.preemptions, steps: r.execution.length };
     if (
       best !== null &&
@@ -299,13 +311,9 @@ async function shortest(subject: Subject, c: Collected): Promise<Found> {
     return true;
   };
   if (c.finding.kind !== 'nondeterminism') await attempt(c.segments);
-  for (let size = Math.ceil(c.segments.length / 2); best !== null && size >= 1 && runs < SHRINK_RUNS;) {
+  for (let size = Math.ceil(c.segments.length / 2); best !== null && size >= 1 && runs < most;) {
     let better = false;
-    for (
-      let i = (best as { segments: Segment[] }).segments.length - size;
-      i >= 0 && runs < SHRINK_RUNS;
-      i--
-    ) {
+    for (let i = (best as { segments: Segment[] }).segments.length - size; i >= 0 && runs < most; i--) {
       if (await attempt((best as { segments: Segment[] }).segments.toSpliced(i, size))) {
         better = true;
         i = Math.min(i, (best as { segments: Segment[] }).segments.length - size + 1);

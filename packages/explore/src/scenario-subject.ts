@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only
-import { type Scenario, type ScenarioRun, Stage } from '@vfio-lab/scenarios';
+import { type RunOptions, type Scenario, type ScenarioRun, Stage } from '@vfio-lab/scenarios';
 import { current, machine, type Policy, type Task } from '@vfio-lab/sim';
 import type { Chooser } from './chooser.ts';
 import type { Tables } from './dpor.ts';
@@ -26,6 +26,12 @@ class Late implements Policy {
   }
 }
 
+/** How the machine of a scenario runs. */
+export interface SubjectOptions extends Pick<RunOptions, 'instrument' | 'maxSteps'> {
+  /** Set up once for all runs (default); false: there will be few. */
+  keep?: boolean;
+}
+
 /** A scenario on a revision, run again and again under a chooser. */
 export class ScenarioSubject implements Subject {
   readonly scenario: Scenario;
@@ -36,10 +42,12 @@ export class ScenarioSubject implements Subject {
   lastSteps: MachineChooser['steps'] = [];
   #stage: Stage | null = null;
   #tracing = false;
+  readonly #opts: SubjectOptions;
 
-  constructor(scenario: Scenario, revision: string) {
+  constructor(scenario: Scenario, revision: string, opts: SubjectOptions = {}) {
     this.scenario = scenario;
     this.revision = revision;
+    this.#opts = opts;
   }
 
   /** Keep a timeline from the next run on, or no longer. */
@@ -50,9 +58,10 @@ export class ScenarioSubject implements Subject {
 
   async #set(): Promise<Stage> {
     const { revision } = this;
-    const stage = await Stage.set(this.scenario, { revision, tracing: this.#tracing });
+    const { keep = true, ...opts } = this.#opts;
+    const stage = await Stage.set(this.scenario, { ...opts, revision, tracing: this.#tracing });
     // Traced runs are few.
-    if (!this.#tracing) stage.keep();
+    if (keep && !this.#tracing) stage.keep();
     return stage;
   }
 

@@ -14,6 +14,10 @@ export interface RunOptions {
   revision: string;
   schedule?: Schedule;
   tracing?: boolean;
+  /** Findings name the C functions, also without a timeline. */
+  instrument?: boolean;
+  /** Give up, with an error, after so many scheduling points. */
+  maxSteps?: number;
 }
 
 export interface ScenarioRun {

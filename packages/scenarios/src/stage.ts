@@ -68,6 +68,8 @@ export class Stage {
       revision: this.#opts.revision,
       tracing: this.#opts.tracing ?? false,
       options: scenario.options ?? '',
+      instrument: this.#opts.instrument ?? false,
+      ...(this.#opts.maxSteps !== undefined && { maxSteps: this.#opts.maxSteps }),
     });
     this.#lab = new Lab(this.#testbed);
     await this.#testbed.asUser(async () => {

@@ -26,8 +26,10 @@ export interface Script {
 /**
  * Read a script (see the language in the README of the testbed). Every operation and argument is checked before
  * anything runs. Throws InputError with file and line.
+ *
+ * @param table the operations there are
  */
-export function parseScript(text: string, file: string): Script {
+export function parseScript(text: string, file: string, table: ReadonlyMap<string, OpSpec> = OPS): Script {
   const ops: ScriptOp[] = [];
   for (const [i, raw] of text.split(/\r?\n/).entries()) {
     const line = raw.trim();
@@ -43,9 +45,9 @@ export function parseScript(text: string, file: string): Script {
       op = line.slice(tokens[2].at);
       tokens.splice(0, 2);
     }
-    const spec = OPS.get(tokens[0].text);
+    const spec = table.get(tokens[0].text);
     if (spec === undefined)
-      throw new InputError(`unknown operation "${tokens[0].text}"`, where, suggestion(tokens[0].text));
+      throw new InputError(`unknown operation "${tokens[0].text}"`, where, suggestion(tokens[0].text, table));
     ops.push({
       n: i + 1,
       op,
@@ -183,7 +185,7 @@ export function usage(spec: OpSpec): string {
   return [spec.name, ...args, ...options].join(' ');
 }
 
-function suggestion(word: string): string {
-  const name = nearest(word, OPS.keys());
+function suggestion(word: string, table: ReadonlyMap<string, OpSpec>): string {
+  const name = nearest(word, table.keys());
   return name === null ? 'see `vfio-lab run --help` for the operations' : `did you mean ${name}?`;
 }

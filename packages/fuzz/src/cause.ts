@@ -1,0 +1,49 @@
+// SPDX-License-Identifier: GPL-2.0-only
+// What makes findings of different programs one: the cause, as far as it can be told.
+import type { SubjectFinding } from '@vfio-lab/explore';
+
+/** After one of these a machine is broken, and what it shows later follows from that. */
+const FATAL: ReadonlySet<string> = new Set(['oops', 'BUG', 'deadlock', 'exception', 'livelock']);
+
+/** The text without what differs from program to program: addresses, numbers, names of tasks. */
+function plain(text: string): string {
+  return text
+    .replace(/[0-9a-f]{4}:[0-9a-f]{2}:[0-9a-f]{2}\.[0-7]/g, 'DEV')
+    .replace(/\b(?:user\d|host|device|exit|main|bg\/\w+|kworker\/\w+|irq\/\d+)\b/g, 'TASK')
+    .replace(/0x[0-9a-f]+|\d+/g, 'N');
+}
+
+/** A cycle of lock classes, starting with the first by name. */
+function turned(cycle: readonly string[]): string {
+  const open = cycle[0] === cycle.at(-1) ? cycle.slice(0, -1) : [...cycle];
+  const at = open.indexOf([...open].sort()[0]);
+  return [...open.slice(at), ...open.slice(0, at)].join(' -> ');
+}
+
+interface Waiting {
+  waits: string;
+  fns: string[];
+}
+
+/** The cause of a finding: its kind, the mirrored function it is in, and what it is about. */
+export function causeOf(f: SubjectFinding): string {
+  const fn = f.fns.at(-1) ?? '';
+  if (f.kind === 'lockdep-inversion' && Array.isArray(f.detail?.cycle))
+    return `${f.kind} ${turned(f.detail.cycle as string[])}`;
+  if (f.kind === 'deadlock' && Array.isArray(f.detail?.tasks)) {
+    const parts = (f.detail.tasks as Waiting[]).map((t) => `${t.fns.at(-1) ?? ''} ${plain(t.waits)}`);
+    return `${f.kind} ${[...new Set(parts)].sort().join('; ')}`;
+  }
+  return `${f.kind} ${fn} ${plain(f.text)}`;
+}
+
+/** The findings of a run that are causes of their own, one of each. */
+export function causesIn(findings: readonly SubjectFinding[]): Map<string, SubjectFinding> {
+  const causes = new Map<string, SubjectFinding>();
+  for (const f of findings) {
+    const key = causeOf(f);
+    if (!causes.has(key)) causes.set(key, f);
+    if (FATAL.has(f.kind)) break;
+  }
+  return causes;
+}
