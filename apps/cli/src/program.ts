@@ -5,6 +5,7 @@ import type { CAC } from 'cac';
 import * as claims from './commands/claims.ts';
 import * as contention from './commands/contention.ts';
 import * as explore from './commands/explore.ts';
+import * as fuzz from './commands/fuzz.ts';
 import * as port from './commands/port.ts';
 import * as check from './commands/check.ts';
 import * as replay from './commands/replay.ts';
@@ -30,6 +31,7 @@ const COMMANDS: CommandModule[] = [
   scenarios,
   scenario,
   explore,
+  fuzz,
   runScript,
   replay,
   contention,

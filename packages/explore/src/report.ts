@@ -27,6 +27,13 @@ export interface Story {
   rows: readonly Row[];
 }
 
+/** The part of a scenario's timeline in which its programs run. */
+export function programEvents(events: readonly TraceEvent[]): TraceEvent[] {
+  const from = events.findIndex((e) => e.kind === 'phase' && e.text === 'programs');
+  const to = events.findIndex((e) => e.kind === 'phase' && e.text === 'check');
+  return events.slice(Math.max(0, from), to < 0 ? undefined : to);
+}
+
 /** Rows from a timeline: what happened, with the locks that are held. The last `limit` of them, up to the finding. */
 export function rowsOf(events: readonly TraceEvent[], limit = 120): Row[] {
   const held = new Map<string, string[]>();

@@ -5,6 +5,11 @@ import type { SubjectFinding } from '@vfio-lab/explore';
 /** After one of these a machine is broken, and what it shows later follows from that. */
 const FATAL: ReadonlySet<string> = new Set(['oops', 'BUG', 'deadlock', 'exception', 'livelock']);
 
+/** Accesses to a device that cannot answer. */
+const POWER: ReadonlySet<string> = new Set(['d3cold-access', 'd3hot-access']);
+/** So many functions say which call it is: file operation, driver's operation, what it asks for. */
+const ENTRY = 4;
+
 /** The text without what differs from program to program: addresses, numbers, names of tasks. */
 function plain(text: string): string {
   return text
@@ -34,13 +39,20 @@ export function causeOf(f: SubjectFinding): string {
     const parts = (f.detail.tasks as Waiting[]).map((t) => `${t.fns.at(-1) ?? ''} ${plain(t.waits)}`);
     return `${f.kind} ${[...new Set(parts)].sort().join('; ')}`;
   }
+  // A power reference is due where a call comes in, however deep in it the access is.
+  if (POWER.has(f.kind)) return `${f.kind} ${f.fns.slice(0, ENTRY).join(' ')} ${f.text.split(' ')[0]}`;
   return `${f.kind} ${fn} ${plain(f.text)}`;
 }
 
-/** The findings of a run that are causes of their own, one of each. */
+/** The findings of a run that are causes of their own: of one task and kind the first, and none after a fatal one. */
 export function causesIn(findings: readonly SubjectFinding[]): Map<string, SubjectFinding> {
   const causes = new Map<string, SubjectFinding>();
+  const told = new Set<string>();
   for (const f of findings) {
+    const who = `${f.kind} ${f.task}`;
+    // What is checked at the end is all found by the same task.
+    if (f.task !== 'main' && f.task !== '' && told.has(who)) continue;
+    told.add(who);
     const key = causeOf(f);
     if (!causes.has(key)) causes.set(key, f);
     if (FATAL.has(f.kind)) break;

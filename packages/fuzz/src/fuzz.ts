@@ -4,6 +4,7 @@
  * can be. The seed decides everything but when the time is up.
  */
 import {
+  formatToken,
   type Found,
   Pct,
   replay,
@@ -39,6 +40,8 @@ export interface FuzzOptions {
   depth?: number;
   /** Executions that making one finding small may take. Default 600. */
   shrink?: number;
+  /** Stop with the first program that shows something new. */
+  first?: boolean;
   /** Asked between executions; true: stop and report what there is. */
   stop?: (progress: FuzzProgress) => boolean | Promise<boolean>;
 }
@@ -72,7 +75,7 @@ export interface FuzzReport {
   shrinkExecutions: number;
   /** Most steps of an execution. */
   deepest: number;
-  /** Why it ended: 'time', 'executions', 'interrupted'. */
+  /** Why it ended: 'time', 'executions', 'first finding', 'interrupted'. */
   stopped: string;
   findings: FuzzFinding[];
   seconds: number;
@@ -151,6 +154,8 @@ class Campaign {
         }
       }
       for (const [cause, finding] of causes) this.#note(cause, finding, program, segments);
+      // Others would not rest either, and they take long.
+      if (findings.some((f) => f.kind === 'livelock')) break;
     }
     if (pct.deepest > this.#deepest) this.#deepest = pct.deepest;
   }
@@ -212,6 +217,7 @@ class Campaign {
       await this.#program();
       for (const seen of this.#seen.values())
         if (seen.known === null && !done.has(seen.cause)) done.set(seen.cause, await this.#smallest(seen));
+      if (this.#opts.first === true && done.size > 0) this.#stopped ||= 'first finding';
     }
     const findings: FuzzFinding[] = [];
     for (const seen of this.#seen.values()) {

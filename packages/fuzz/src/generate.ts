@@ -48,6 +48,19 @@ function openAll(devices: readonly Device[]): string[] {
   ];
 }
 
+/** What a guest has mostly turned on by the time that it does anything of interest. */
+function turnedOn(d: Device): string[] {
+  const D = d.handle;
+  return [
+    ...(d.intx
+      ? [`set_irqs ${D} DEFD|TRIGGER intx 0 1 efd:E0`, `set_irqs ${D} DEFD|UNMASK intx 0 1 efd:E2`]
+      : []),
+    `set_irqs ${D} DEFD|TRIGGER req 0 1 efd:E4`,
+    `mmap M0 ${D} bar0 0 0x1000 rw`,
+    `lp_enter ${D}`,
+  ];
+}
+
 function optionsOf(devices: readonly Device[]): fc.Arbitrary<string> {
   const sriov = devices.some((d) => d.sriov) ? ['enable_sriov=1'] : [];
   return fc
@@ -101,17 +114,18 @@ function programOn(topology: string, mostTasks: number): fc.Arbitrary<Program> {
       .record({
         options: optionsOf(devices),
         // Mostly something is on already when the rest begins.
-        prelude: fc.array(calls, { maxLength: 5, size: 'max' }),
+        on: fc.subarray(turnedOn(devices[0])),
+        prelude: fc.array(calls, { maxLength: 3, size: 'max' }),
         users: fc
           .integer({ min: Math.min(2, mostTasks), max: mostTasks })
           .chain((n) => fc.tuple(...Array.from({ length: n }, (_, i) => task(`${USER}${i}`, calls, 5)))),
         host: maybe(task('host', from(hostCalls), 3)),
         device: maybe(task('device', from(deviceEvents), 3)),
       })
-      .map(({ options, prelude, users, host, device }) => ({
+      .map(({ options, on, prelude, users, host, device }) => ({
         topology,
         options,
-        setup: [...openAll(devices), ...prelude],
+        setup: [...openAll(devices), ...on, ...prelude],
         tasks: [...users, ...host, ...device],
       }));
   });

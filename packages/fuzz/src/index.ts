@@ -9,3 +9,4 @@ export * from './cause.ts';
 export * from './known.ts';
 export * from './shrink.ts';
 export * from './fuzz.ts';
+export * from './saved.ts';

@@ -20,7 +20,7 @@ function words(fields: Fields): string {
   if (typeof fields.signal === 'string') return fields.signal;
   if (typeof fields.err === 'string') return fields.err;
   if (typeof fields.error === 'string') return fields.error;
-  return fields.rc === undefined || fields.rc === 0 ? 'ok' : String(fields.rc);
+  return typeof fields.rc !== 'number' || fields.rc === 0 ? 'ok' : String(fields.rc);
 }
 
 /** Of a system call whatever it answers, some things must hold: a lawful result, no lock held, preemption on. */
@@ -28,7 +28,7 @@ function checkReturn(op: ScriptOp, { rc, err }: Fields): void {
   const lawful =
     rc === undefined ||
     (rc === -1 ? /^E[A-Z0-9]+$/.test(String(err)) : Number.isInteger(rc) && Number(rc) >= 0);
-  if (!lawful) report('bad-result', `${op.spec.name} returns ${String(rc)} ${String(err)}`);
+  if (!lawful) report('bad-result', `${op.spec.name} returns ${JSON.stringify({ rc, err })}`);
   if (current.held.length > 0)
     report(
       'lock-held-at-return',

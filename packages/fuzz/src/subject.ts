@@ -7,29 +7,44 @@ import {
   ScenarioSubject,
   type Subject,
 } from '@vfio-lab/explore';
+import { is_intx, type vfio_pci_core_device } from '@vfio-lab/headers';
+import { dev_get_drvdata } from '@vfio-lab/kernel';
+import { pci_core } from '@vfio-lab/pci';
 import type { Lab } from '@vfio-lab/scenarios';
-import { InputError } from '@vfio-lab/sim';
+import { InputError, type TraceEvent } from '@vfio-lab/sim';
 import type { Program } from './program.ts';
 import { scenarioOf } from './program-scenario.ts';
 
 /** A program takes some thousand steps; one that takes so many does not rest any more. */
-const MOST_STEPS = 15_000;
+const MOST_STEPS = 8_000;
 /** Whoever takes this part of the last steps is the one that does not rest. */
 const BUSY = 0.2;
 /** Set-up and end are not counted as steps. */
-const MOST_POINTS = 400_000;
+const MOST_POINTS = 60_000;
 
-/** Ends a run that goes on and on. */
+/** PCT lets the highest priority go on for as long as it can. From here on everybody gets a turn, as on a real machine. */
+const FAIR_FROM = 3_000;
+
+/** Ends a run that goes on and on, even when everybody gets a turn. */
 class Limited implements Chooser {
   readonly #inner: Chooser;
   readonly #taskName: (tid: number) => string;
   #steps = 0;
   /** Steps by task, of the second half. */
   readonly #busy = new Map<string, number>();
+  readonly #lastRun = new Map<number, number>();
 
   constructor(inner: Chooser, taskName: (tid: number) => string) {
     this.#inner = inner;
     this.#taskName = taskName;
+  }
+
+  /** As if only the one could go on that has not for the longest time. */
+  #turn(n: number, tids: readonly number[], enabled: readonly boolean[]): boolean[] {
+    const since = (i: number): number => this.#lastRun.get(tids[i]) ?? 0;
+    let at = -1;
+    for (let i = 0; i < n; i++) if (enabled[i] && (at < 0 || since(i) < since(at))) at = i;
+    return Array.from({ length: n }, (_, i) => i === at);
   }
 
   /** Who takes most of the steps. An interrupt is a new task every time. */
@@ -47,7 +62,9 @@ class Limited implements Chooser {
   ): number {
     if (++this.#steps > MOST_STEPS)
       throw new Error(`no end after ${MOST_STEPS} steps, of ${this.#who()} mostly`);
-    const at = this.#inner.choose(n, tids, ops, enabled, timePassed);
+    const open = this.#steps > FAIR_FROM ? this.#turn(n, tids, enabled) : enabled;
+    const at = this.#inner.choose(n, tids, ops, open, timePassed);
+    this.#lastRun.set(tids[at], this.#steps);
     if (this.#steps > MOST_STEPS / 2) {
       const name = this.#taskName(tids[at]).replace(/!\d+/g, '');
       this.#busy.set(name, (this.#busy.get(name) ?? 0) + 1);
@@ -103,15 +120,40 @@ export class ProgramSubject implements Subject {
       limited.end(0, [], []);
       const livelock = error.message.startsWith('no end after');
       const findings = [...(this.lab?.testbed.machine.findings ?? [])];
+      const text = livelock ? `${error.message}${this.#asserted()}` : error.message;
       const finding = {
         kind: livelock ? 'livelock' : 'exception',
-        text: error.message,
+        text,
         task: '',
         fns: livelock ? [] : functionsOn(error),
         held: [],
       };
       return { outcome: finding.kind, findings: [...findings, finding] };
     }
+  }
+
+  /** Which devices assert their interrupt pins, and what the driver believes of them: who makes an interrupt storm. */
+  #asserted(): string {
+    const core = this.lab?.testbed.machine.scope(pci_core, () => new pci_core());
+    const words: string[] = [];
+    for (const { dev, hw } of core?.devices ?? []) {
+      if (!hw.pin) continue;
+      const vdev = dev.driver?.name === 'vfio-pci' ? dev_get_drvdata<vfio_pci_core_device>(dev) : null;
+      const ctx = vdev !== null && is_intx(vdev) ? vdev.ctx[0] : null;
+      const belief = ctx === null ? 'not set up' : ctx.masked ? 'masked' : 'unmasked';
+      words.push(`; ${dev.name} asserts INTx, which the driver has ${belief}`);
+    }
+    return words.join('');
+  }
+
+  /** Keep a timeline from the next run on, or no longer. */
+  set tracing(on: boolean) {
+    this.scenario.tracing = on;
+  }
+
+  /** Timeline of the last run; empty unless tracing. */
+  get events(): readonly TraceEvent[] {
+    return this.lab?.testbed.machine.events ?? [];
   }
 
   get tables(): Subject['tables'] {

@@ -222,13 +222,9 @@ async function rowsFor(
   subject: Subject,
   execution: { length: number; tid: number[]; op: number[] },
 ): Promise<Row[]> {
-  const { rowsOf, siteOf } = await import('@vfio-lab/explore');
+  const { programEvents, rowsOf, siteOf } = await import('@vfio-lab/explore');
   const events = (subject as Partial<ScenarioSubject>).last?.events;
-  if (Array.isArray(events)) {
-    const from = events.findIndex((e) => e.kind === 'phase' && e.text === 'programs');
-    const to = events.findIndex((e) => e.kind === 'phase' && e.text === 'check');
-    return rowsOf(events.slice(Math.max(0, from), to < 0 ? undefined : to));
-  }
+  if (Array.isArray(events)) return rowsOf(programEvents(events));
   const rows: Row[] = [];
   for (let i = 0; i < execution.length; i++) {
     rows.push({

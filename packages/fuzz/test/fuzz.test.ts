@@ -1,0 +1,215 @@
+// SPDX-License-Identifier: GPL-2.0-only
+import { parseToken, replay } from '@vfio-lab/explore';
+import { describe, expect, it } from 'vitest';
+import { causeOf, causesIn } from '../src/cause.ts';
+import { fuzz, type FuzzReport } from '../src/fuzz.ts';
+import { programOf } from '../src/generate.ts';
+import { KNOWN, knownFinding } from '../src/known.ts';
+import { parseLines } from '../src/operations.ts';
+import { checkProgram, isUserTask, type Program, programText, sizeOf } from '../src/program.ts';
+import { checkSaved } from '../src/saved.ts';
+import { ProgramSubject } from '../src/subject.ts';
+
+const CARD = '0000:01:00.0';
+const OPEN = [
+  `bind ${CARD}`,
+  'container C0',
+  `group G0 ${CARD}`,
+  'set_container G0 C0',
+  'set_iommu C0 3',
+  `device D0 G0 ${CARD}`,
+];
+const fresh = (r: FuzzReport): string[] => r.findings.filter((f) => f.known === null).map((f) => f.text);
+
+describe('programs', () => {
+  it('are the same for the same seed, and others for another', () => {
+    const text = (seed: number): string => programText(programOf(seed, '', 4)).join('\n');
+    expect(text(7)).toBe(text(7));
+    expect(new Set([1, 2, 3, 4].map(text)).size).toBe(4);
+  });
+
+  it('have two to four threads of the user, and operations that scripts have', () => {
+    for (let seed = 0; seed < 200; seed++) {
+      const program = programOf(seed, '', 4);
+      const users = program.tasks.filter((t) => isUserTask(t.name)).length;
+      expect(users).toBeGreaterThanOrEqual(2);
+      expect(users).toBeLessThanOrEqual(4);
+      for (const t of program.tasks) expect(parseLines(t.ops, t.name)).toHaveLength(t.ops.length);
+      parseLines(program.setup, 'setup');
+    }
+  });
+
+  it('stay on the machine that is asked for, with as many threads', () => {
+    for (let seed = 0; seed < 20; seed++) {
+      const program = programOf(seed, 'gpu', 1);
+      expect(program.topology).toBe('gpu');
+      expect(program.tasks.filter((t) => isUserTask(t.name))).toHaveLength(1);
+    }
+  });
+
+  it('are read back as they were written', () => {
+    const program = programOf(3, '', 4);
+    expect(checkProgram(JSON.parse(JSON.stringify(program)), 'p.json')).toEqual(program);
+  });
+
+  it.each([
+    [{}, 'the program needs topology, options, setup and tasks: p.json'],
+    [{ topology: 'moon', options: '', setup: [], tasks: [] }, 'no topology "moon": p.json'],
+    [
+      { topology: 'gpu', options: '', setup: [], tasks: [{ name: 'a' }] },
+      'task 1 needs a name and ops: p.json',
+    ],
+    [
+      { topology: 'gpu', options: '', setup: ['jump'], tasks: [] },
+      'unknown operation "jump": p.json, setup:1',
+    ],
+  ])('that make no sense are refused: %j', (value, message) => {
+    expect(() => checkProgram(value, 'p.json')).toThrow(message);
+  });
+});
+
+describe('a program', () => {
+  const program: Program = {
+    topology: 'no-pm',
+    options: '',
+    setup: [...OPEN, 'efd E0'],
+    tasks: [
+      { name: 'user0', ops: ['set_irqs D0 DEFD|TRIGGER intx 0 1 efd:E0', 'efd_rd E0'] },
+      { name: 'host', ops: [`unbind ${CARD}`] },
+      { name: 'device', ops: [`ring ${CARD} 8`] },
+    ],
+  };
+
+  it('gives the same under the same schedule, also after it was run under others', async () => {
+    const subject = new ProgramSubject(program, 'v7');
+    const schedule = parseToken('device,user0,host');
+    const first = await replay(subject, schedule);
+    await replay(subject, parseToken('host'));
+    const again = await replay(subject, schedule);
+    expect(again.observation).toEqual(first.observation);
+    expect(again.replay.execution.fingerprint()).toBe(first.replay.execution.fingerprint());
+    expect(first.observation.findings).toEqual([]);
+    expect(first.observation.outcome).toMatch(/ring .*: ok; host: unbind .*: 12; user0: set_irqs .*: ok/);
+  });
+
+  it('that never rests is a livelock', async () => {
+    const restless = {
+      ...program,
+      // Each signal unmasks, and each unmask signals, for as long as the device wants its interrupt.
+      setup: [...OPEN, 'efd E0', 'set_irqs D0 DEFD|TRIGGER intx 0 1 efd:E0'],
+      tasks: [
+        { name: 'user0', ops: ['set_irqs D0 DEFD|UNMASK intx 0 1 efd:E0', 'sleep 1000', 'efd_rd E0'] },
+        { name: 'device', ops: [`ring ${CARD} 8`] },
+      ],
+    };
+    const { observation } = await replay(new ProgramSubject(restless, 'v7'), []);
+    expect(observation.findings.map((f) => f.kind)).toContain('livelock');
+  });
+});
+
+describe('causes', () => {
+  const finding = (text: string, fns = ['a', 'b'], detail = {}): Parameters<typeof causeOf>[0] => ({
+    ...{ kind: 'WARN_ON', task: 'user1', held: [] },
+    ...{ text, fns, detail },
+  });
+
+  it('do not depend on addresses, numbers and tasks', () => {
+    expect(causeOf(finding('0000:01:00.0: count 2, user1'))).toBe(
+      causeOf(finding('0000:02:00.1: count 1, host')),
+    );
+    expect(causeOf(finding('x'))).not.toBe(causeOf(finding('x', ['a', 'c'])));
+  });
+
+  it('take a cycle of locks as one wherever it starts', () => {
+    const cycle = (...locks: string[]): string =>
+      causeOf({ ...finding('', [], { cycle: locks }), kind: 'lockdep-inversion' });
+    expect(cycle('a', 'b', 'c', 'a')).toBe(cycle('b', 'c', 'a', 'b'));
+    expect(cycle('a', 'b', 'c', 'a')).not.toBe(cycle('a', 'c', 'b', 'a'));
+  });
+
+  it('end with what breaks the machine', () => {
+    const oops = { ...finding('NULL'), kind: 'oops' };
+    expect([...causesIn([finding('x'), oops, finding('y')]).values()].map((f) => f.text)).toEqual([
+      'x',
+      'NULL',
+    ]);
+  });
+});
+
+describe('fuzz', () => {
+  it('finds a planted bug and makes the program small', async () => {
+    const opts = { topology: 'own-power', executions: 3000, seed: 1, first: true, shrink: 200 };
+    const r = await fuzz({ revision: 'v4+no-usage-reference', ...opts });
+    const f = r.findings.find((x) => x.kind === 'd3cold-access' && x.known === null);
+    expect(f, fresh(r).join('\n')).toBeDefined();
+    if (f === undefined) return;
+    expect(sizeOf(f.program)).toBeLessThanOrEqual(3);
+    const { observation } = await replay(new ProgramSubject(f.program, r.revision), parseToken(f.schedule));
+    expect(causesIn(observation.findings).has(f.cause)).toBe(true);
+  });
+
+  it('gives the same for the same seed', async () => {
+    const opts = { revision: 'v4', executions: 150, seed: 5 };
+    const [a, b] = [await fuzz(opts), await fuzz(opts)];
+    expect(a).toEqual(b);
+    expect(a.stopped).toBe('executions');
+    expect(a.executions).toBe(150);
+  });
+
+  it.each(['base', 'v7'])('has nothing new to say of %s', async (revision) => {
+    const r = await fuzz({ revision, executions: 400, seed: 2 });
+    expect(fresh(r)).toEqual([]);
+  });
+
+  it('stops when asked, with what it has', async () => {
+    const r = await fuzz({ revision: 'v7', stop: (p) => p.executions >= 10 });
+    expect(r.stopped).toBe('interrupted');
+    expect(r.executions).toBe(10);
+  });
+});
+
+describe('known findings', () => {
+  it('each say which functions of the C make them, and why', () => {
+    for (const k of KNOWN) {
+      expect(k.functions.length).toBeGreaterThan(0);
+      expect(k.reason).toMatch(/\w{3}.*\.$/);
+    }
+    expect(new Set(KNOWN.map((k) => k.id)).size).toBe(KNOWN.length);
+  });
+
+  it('are of their revisions only', () => {
+    const program = programOf(1, '', 2);
+    const f = { kind: 'd3cold-access', task: '', held: [], fns: ['vfio_pci_intx_unmask_handler'] };
+    const text = 'config read of 0000:01:00.0 in D3cold by vfio_pci_intx_unmask_handler';
+    expect(knownFinding({ ...f, text }, 'v7', program)?.id).toBe('unmask-eventfd-asleep');
+    expect(knownFinding({ ...f, text }, 'base', program)).toBeNull();
+  });
+
+  it('show in a program that is made for them', async () => {
+    const program: Program = {
+      topology: 'own-power',
+      options: '',
+      setup: [
+        ...OPEN,
+        'efd E0',
+        'efd E2',
+        'set_irqs D0 DEFD|TRIGGER intx 0 1 efd:E0',
+        'set_irqs D0 DEFD|UNMASK intx 0 1 efd:E2',
+      ],
+      tasks: [{ name: 'user0', ops: ['lp_enter D0', 'sleep 1', 'efd_wr E2 1'] }],
+    };
+    const { observation } = await replay(new ProgramSubject(program, 'v7'), []);
+    const ids = observation.findings.map((f) => knownFinding(f, 'v7', program)?.id);
+    expect(ids).toContain('unmask-eventfd-asleep');
+  });
+});
+
+describe('a saved program', () => {
+  it('is refused when it is none', () => {
+    expect(() => checkSaved('{', 'x.json')).toThrow(
+      'not JSON: x.json: give a file that vfio-lab fuzz has written',
+    );
+    expect(() => checkSaved('{"version":2}', 'x.json')).toThrow('not a saved program: x.json');
+    expect(() => checkSaved('{"version":1,"revision":4}', 'x.json')).toThrow('revision is no text: x.json');
+  });
+});
