@@ -1,9 +1,11 @@
 // SPDX-License-Identifier: GPL-2.0-only
 // kernel/irq/manage.c, v5.19: request and free, disable and enable. Forced threading (threadirqs) is not modelled.
-import { access, current, join, wait_until } from '@vfio-lab/sim';
+import { access, current, join, machine, wait_until } from '@vfio-lab/sim';
 import type { int, u32 } from '@vfio-lab/sim';
 import {
   atomic_read,
+  local_irq_restore,
+  local_irq_save,
   mutex_lock,
   mutex_unlock,
   raw_spin_lock_irqsave,
@@ -71,7 +73,11 @@ async function __synchronize_hardirq(desc: irq_desc, sync_chip: boolean): Promis
   const busy = (): boolean => irqd_irq_inprogress(d) || (sync_chip && (d.chip.irq_in_flight?.(d) ?? false));
   let inprogress: boolean;
   do {
-    await wait_until(desc.lock, () => !busy());
+    await wait_until(
+      desc.lock,
+      () => !busy(),
+      () => machine.tasks.filter((t) => t.kind === 'hardirq' && t.name === desc.vector.name),
+    );
     const flags = await raw_spin_lock_irqsave(desc.lock);
     inprogress = busy();
     await raw_spin_unlock_irqrestore(desc.lock, flags);
@@ -303,6 +309,23 @@ function hex(flags: u32): string {
   return (flags >>> 0).toString(16).padStart(8, '0');
 }
 
+class DebugShirq {
+  on = false;
+}
+
+/** CONFIG_DEBUG_SHIRQ of the running machine: a shared handler must bear being called until free_irq() returns. */
+export function set_debug_shirq(on: boolean): void {
+  machine.scope(DebugShirq, () => new DebugShirq()).on = on;
+}
+
+/** C: kernel/irq/manage.c __free_irq(), CONFIG_DEBUG_SHIRQ */
+async function call_once_more(desc: irq_desc, action: irqaction): Promise<void> {
+  if (!machine.scope(DebugShirq, () => new DebugShirq()).on || (action.flags & IRQF_SHARED) === 0) return;
+  const flags = local_irq_save();
+  await action.handler(desc.irq_data.irq, action.dev_id);
+  local_irq_restore(flags);
+}
+
 /** C: kernel/irq/manage.c __free_irq() */
 async function __free_irq(desc: irq_desc, dev_id: unknown): Promise<irqaction | null> {
   const d = desc.irq_data;
@@ -333,6 +356,7 @@ async function __free_irq(desc: irq_desc, dev_id: unknown): Promise<irqaction | 
   await raw_spin_unlock_irqrestore(desc.lock, flags);
   // Also another sharer's handler is waited for: it may have found this action in the list.
   await __synchronize_hardirq(desc, true);
+  await call_once_more(desc, action);
   if (action.thread !== null) await join(action.thread);
   if (desc.action === null) {
     flags = await raw_spin_lock_irqsave(desc.lock);

@@ -4,7 +4,7 @@
  * driver core calls.
  */
 import { atomic_t, spinlock_t, wait_queue_head_t } from '@vfio-lab/locking';
-import { machine, type SimTimer } from '@vfio-lab/sim';
+import { machine, type SimTimer, type Task } from '@vfio-lab/sim';
 import type { Awaitable } from './container.ts';
 import type { device } from './device.ts';
 import { work_struct } from './workqueue.ts';
@@ -77,6 +77,8 @@ export class dev_pm_info {
   idle_notification = false;
   deferred_resume = false;
   readonly wait_queue = new wait_queue_head_t('&dev->power.wait_queue');
+  /** Who is in a callback of the device: whom those in `wait_queue` wait for. */
+  callback_task: Task | null = null;
   memalloc_noio = false;
   links_count = 0;
   needs_force_resume = false;

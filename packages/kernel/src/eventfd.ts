@@ -59,6 +59,8 @@ export class eventfd_ctx {
   count = 0n;
   flags = 0;
   id = -1;
+  /** How often it was signalled, whoever read it since; for checkers. */
+  signals = 0;
 }
 
 class Ids {
@@ -86,6 +88,7 @@ export async function eventfd_signal(ctx: eventfd_ctx, n: bigint | number): Prom
   task.in_eventfd_signal = true;
   if (ULLONG_MAX - ctx.count < add) add = ULLONG_MAX - ctx.count;
   ctx.count += add;
+  ctx.signals++;
   if (machine.tracing) trace('eventfd', `eventfd ${ctx.id}: signal ${add}, count ${ctx.count}`);
   if (waitqueue_active(ctx.wqh)) await wake_up_locked_poll(ctx.wqh, EPOLLIN);
   task.in_eventfd_signal = false;

@@ -182,6 +182,7 @@ export function install(files: files_struct, fd: number, f: file): void {
   slot.reserved = false;
   slot.file = f;
   f.closed = false;
+  machine.scope(OpenFiles, () => new OpenFiles()).files.add(f);
 }
 
 /** Put a file into a table, at the lowest free descriptor. */
@@ -279,8 +280,19 @@ async function put_ref(f: file): Promise<void> {
   }
 }
 
+/** Files that a descriptor has stood for and that are not released. */
+class OpenFiles {
+  readonly files = new Set<file>();
+}
+
+/** The files that had a descriptor and are not released yet, oldest first; for checkers. */
+export function unreleased_files(): file[] {
+  return [...machine.scope(OpenFiles, () => new OpenFiles()).files];
+}
+
 /** C: fs/file_table.c __fput() */
 async function __fput(f: file): Promise<void> {
+  machine.scope(OpenFiles, () => new OpenFiles()).files.delete(f);
   await f.f_op.release?.(f.f_inode, f);
   if (f.f_inode.is_chr) await cdev_put(f.f_inode.i_cdev);
   module_put(f.f_op.owner);

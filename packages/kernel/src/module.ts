@@ -50,6 +50,12 @@ export function module_put(mod: module | null | undefined): void {
   else mod.refcnt--;
 }
 
+/** Every module that somebody pins, in the order of their making; for checkers. */
+export function pinned_modules(): module[] {
+  const { by_name } = machine.scope(Modules, () => new Modules());
+  return [...by_name.values()].filter((mod) => mod.refcnt > 0);
+}
+
 /** References on a module: /sys/module/NAME/refcnt. */
 export function module_refcount(mod: module): number {
   return mod.refcnt;

@@ -5,6 +5,7 @@
  * A show() gives the text (with its newline) or a negative error; a store() takes the text as it was written and
  * gives the number of bytes it used, or a negative error.
  */
+import { lock_map_acquire, lock_map_release } from '@vfio-lab/locking';
 import { access, current, machine, Obj, type Task, wait_until } from '@vfio-lab/sim';
 import { PAGE_SIZE } from './bits.ts';
 import type { Awaitable } from './container.ts';
@@ -133,7 +134,11 @@ async function drain(f: sysfs_file): Promise<void> {
   const self = current;
   f.removed = true;
   if (f.active.every((t) => t === self)) return;
-  await wait_until(f, () => f.active.every((t) => t === self));
+  await wait_until(
+    f,
+    () => f.active.every((t) => t === self),
+    () => f.active.filter((t) => t !== self),
+  );
 }
 
 /**
@@ -193,7 +198,10 @@ async function use<T>(f: sysfs_file, fn: () => Awaitable<T>): Promise<T | number
   if (f.removed) return -ENODEV;
   const self = current;
   f.active.push(self);
+  // An active reference is never waited for. C: fs/kernfs/dir.c kernfs_get_active()
+  lock_map_acquire('kn->active', true);
   const ret = await fn();
+  lock_map_release('kn->active');
   await access(f, true, 'syscall');
   f.active.splice(f.active.indexOf(self), 1);
   return ret;

@@ -9,8 +9,8 @@
  * 4. Workers are tasks that exist while there is work. The first of a queue is called kworker/QUEUE, further ones that
  *    live at the same time kworker/QUEUE:1 and so on: the lowest number that is free.
  */
-import { might_sleep, NS_PER_JIFFY } from '@vfio-lab/locking';
-import { access, machine, now, Obj, SimTimer, spawn, wait_until } from '@vfio-lab/sim';
+import { lock_map_acquire, lock_map_release, might_sleep, NS_PER_JIFFY } from '@vfio-lab/locking';
+import { access, machine, now, Obj, SimTimer, spawn, type Task, wait_until } from '@vfio-lab/sim';
 import type { Awaitable } from './container.ts';
 import { WARN_ON } from './printk.ts';
 
@@ -50,6 +50,7 @@ interface work_entry {
 class worker {
   readonly list: work_entry[] = [];
   readonly number: number;
+  task: Task | null = null;
 
   constructor(number: number) {
     this.number = number;
@@ -142,7 +143,7 @@ function start(wq: workqueue_struct, entry: work_entry): void {
   w.list.push(entry);
   wq.workers[n] = w;
   const name = n === 0 ? `kworker/${wq.name}` : `kworker/${wq.name}:${n}`;
-  spawn(name, () => worker_thread(wq, w), { kind: 'kthread', process: null });
+  w.task = spawn(name, () => worker_thread(wq, w), { kind: 'kthread', process: null });
 }
 
 async function worker_thread(wq: workqueue_struct, w: worker): Promise<void> {
@@ -160,7 +161,12 @@ async function process_one_work(w: worker, entry: work_entry): Promise<void> {
   work.entry = null;
   work.worker = w;
   if (work.func === null) WARN_ON(true, `${work.name} without a function`);
-  else await work.func(work);
+  else {
+    const map = map_of(work);
+    lock_map_acquire(map);
+    await work.func(work);
+    lock_map_release(map);
+  }
   await access(work.order, true, 'work');
   work.worker = null;
   work.finished = entry.nr;
@@ -199,6 +205,23 @@ export function work_pending(work: work_struct): boolean {
   return work.pending;
 }
 
+/** What lockdep calls being in a work item, and waiting for one. C: kernel/workqueue.c work_struct.lockdep_map */
+function map_of(work: work_struct): string {
+  return `(work_completion)(${work.name})`;
+}
+
+/** Whoever waits for an item must not keep what it needs. C: kernel/workqueue.c __flush_work() */
+function note_flush(work: work_struct): void {
+  lock_map_acquire(map_of(work));
+  lock_map_release(map_of(work));
+}
+
+/** Who has to do something for the item to be finished: its worker, or those of its queue. */
+function workers_of(work: work_struct): Task[] {
+  const workers = work.worker !== null ? [work.worker] : (work.entry?.wq.workers ?? []);
+  return workers.flatMap((w) => (w === null || w.task === null ? [] : [w.task]));
+}
+
 /**
  * Sleep until the latest queueing of an item has finished.
  * @returns false when it was idle already
@@ -206,10 +229,15 @@ export function work_pending(work: work_struct): boolean {
  */
 export async function flush_work(work: work_struct): Promise<boolean> {
   might_sleep('flush_work');
+  note_flush(work);
   await access(work.order, false, 'work');
   const nr = work.queued;
   if (work.finished >= nr) return false;
-  await wait_until(work.order, () => work.finished >= nr);
+  await wait_until(
+    work.order,
+    () => work.finished >= nr,
+    () => workers_of(work),
+  );
   return true;
 }
 
@@ -218,7 +246,11 @@ export async function flush_workqueue(wq: workqueue_struct): Promise<void> {
   might_sleep('flush_workqueue');
   await access(wq, false, 'work');
   const seq = wq.seq;
-  await wait_until(wq, () => oldest(wq) > seq);
+  await wait_until(
+    wq,
+    () => oldest(wq) > seq,
+    () => wq.workers.flatMap((w) => (w === null || w.task === null ? [] : [w.task])),
+  );
 }
 
 function oldest(wq: workqueue_struct): number {
@@ -264,10 +296,15 @@ export async function cancel_work(work: work_struct): Promise<boolean> {
  */
 export async function cancel_work_sync(work: work_struct): Promise<boolean> {
   might_sleep('cancel_work_sync');
+  note_flush(work);
   await access(work.order, true, 'work');
   const was_pending = take_back(work);
   work.canceling = true;
-  await wait_until(work.order, () => work.worker === null);
+  await wait_until(
+    work.order,
+    () => work.worker === null,
+    () => workers_of(work),
+  );
   work.canceling = false;
   return was_pending;
 }

@@ -8,4 +8,7 @@ export * from './atomic.ts';
 export * from './wait.ts';
 export { holds } from './observe.ts';
 export * from './lockdep.ts';
+export * from './lock-usage.ts';
+export * from './lock-trace.ts';
+export * from './lock-map.ts';
 export * from './lock_stat.ts';

@@ -1,59 +1,68 @@
 // SPDX-License-Identifier: GPL-2.0-only
-import { type HeldLock, type LockObserver, machine, type Obj, report, type Task } from '@vfio-lab/sim';
-import { mutex } from './mutex.ts';
-import { rw_semaphore } from './rwsem.ts';
-import { spinlock_t } from './spinlock.ts';
+import { type HeldLock, type LockObserver, type Obj, report, type Task } from '@vfio-lab/sim';
+import { LockTrace } from './lock-trace.ts';
+import { type LockClass, LockUsage, usage_of } from './lock-usage.ts';
 
 /** "While holding `from`, `to` was taken", with where that was seen first. */
 export interface LockEdge {
   from: string;
   to: string;
-  /** C functions, outermost first, of the task that made the edge. */
-  fns: string[];
   task: string;
-}
-
-/** A lock class: all locks initialised under one name. */
-export interface LockClass {
-  name: string;
-  /** Taken in a hard-IRQ handler. */
-  in_hardirq: boolean;
-  /** Held with interrupts on. */
-  irqs_on: boolean;
+  /** C functions, outermost first, that the task was in when it took `to`. */
+  fns: string[];
+  /** Those that it was in when it took `from`. */
+  outer_fns: string[];
+  /** All that it held when it took `to`, outermost first. */
+  held: string[];
 }
 
 /** Classes that lockdep does not validate in the kernel either (lockdep_set_novalidate_class). */
 const NOVALIDATE = new Set(['&dev->mutex']);
 
 /**
- * The lock-order graph by class, as the kernel's lockdep learns it: held -> taken, trylocks make no incoming edge,
- * and a report the first time an order is inverted, a class recurses, or an irq-safe lock is taken irq-unsafely.
+ * The lock-order graph by class, as the kernel's lockdep learns it: held -> taken, also across locks in between;
+ * trylocks make no incoming edge. It reports the first time
+ *
+ * 1. an order is inverted (`lockdep-inversion`),
+ * 2. a class is taken inside itself without an annotation (`lockdep-recursion`),
+ * 3. a class that handlers take is also taken with interrupts on (`lockdep-irq`),
+ * 4. inside a class that handlers take, one is taken that is elsewhere taken with interrupts on (`lockdep-irq-order`).
  */
 export class Lockdep implements LockObserver {
-  readonly classes = new Map<string, LockClass>();
   readonly edges = new Map<string, LockEdge>();
-  private out = new Map<string, Set<string>>();
-  private reported = new Set<string>();
+  /** Held when `to` was taken by a trylock: nobody waits, so these make no order. */
+  readonly tried_edges = new Map<string, LockEdge>();
+  private readonly usage = new LockUsage();
+  private readonly out = new Map<string, Set<string>>();
+  private readonly reported = new Set<string>();
+
+  /** Lock classes that were taken, by name. */
+  get classes(): ReadonlyMap<string, LockClass> {
+    return this.usage.classes;
+  }
 
   contended(): void {}
 
   acquired(lock: Obj, mode: 'read' | 'write', task: Task, _waited: number, tried: boolean): void {
     const name = lock.name;
-    let cls = this.classes.get(name);
-    if (cls === undefined) this.classes.set(name, (cls = { name, in_hardirq: false, irqs_on: false }));
+    if (this.usage.note(name, mode, task, tried)) this.check_usage(name);
     const held = task.held;
-    if (lock instanceof spinlock_t) this.usage(cls, task);
-    if (held.length < 2 || tried || NOVALIDATE.has(name)) return;
+    if ((held.length < 2 && task.maps.length === 0) || NOVALIDATE.has(name)) return;
+    if (tried) {
+      this.tried(name, task);
+      return;
+    }
+    for (const map of task.maps) if (!this.knows(map, name)) this.edge(map, name, task, task.fns);
     for (let i = held.length - 2; i >= 0; i--) {
       const from = held[i].lock.name;
       if (NOVALIDATE.has(from)) continue;
       if (from === name) {
-        if (!held[held.length - 1].subclass) this.recursion(held[i], lock, mode);
+        const subclass = held[held.length - 1].subclass ?? 0;
+        if (subclass === 0) this.recursion(held[i], lock, mode, task);
+        else this.edge(name, `${name}/${subclass}`, task, held[i].fns);
         continue;
       }
-      const out = this.out.get(from);
-      if (out !== undefined && out.has(name)) continue;
-      this.edge(from, name, task);
+      if (!this.knows(from, name)) this.edge(from, name, task, held[i].fns);
     }
   }
 
@@ -61,12 +70,17 @@ export class Lockdep implements LockObserver {
 
   /** Is there a way from class `from` to class `to`? Returns the classes on it, both ends included, or null. */
   path(from: string, to: string): string[] | null {
+    return this.search(from, (name) => name === to);
+  }
+
+  /** The shortest way from a class to one that is wanted, both ends included. */
+  private search(from: string, wanted: (name: string) => boolean): string[] | null {
     const back = new Map<string, string>([[from, '']]);
     const queue = [from];
     for (let i = 0; i < queue.length; i++) {
-      if (queue[i] === to) {
+      if (wanted(queue[i])) {
         const way: string[] = [];
-        for (let at = to; at !== ''; at = back.get(at) as string) way.unshift(at);
+        for (let at = queue[i]; at !== ''; at = back.get(at) as string) way.unshift(at);
         return way;
       }
       for (const next of this.out.get(queue[i]) ?? []) {
@@ -78,44 +92,110 @@ export class Lockdep implements LockObserver {
     return null;
   }
 
-  private edge(from: string, to: string, task: Task): void {
+  /** The task goes into what is no lock; see lock_map_acquire(). */
+  map_acquired(name: string, task: Task, tried: boolean): void {
+    if (tried) return;
+    for (const map of task.maps) if (map !== name) this.edge(map, name, task, task.fns);
+    for (const { lock, fns } of task.held)
+      if (!NOVALIDATE.has(lock.name)) this.edge(lock.name, name, task, fns);
+  }
+
+  private knows(from: string, to: string): boolean {
+    const out = this.out.get(from);
+    return out !== undefined && out.has(to);
+  }
+
+  private tried(to: string, task: Task): void {
+    for (const outer of task.held.slice(0, -1)) {
+      const from = outer.lock.name;
+      const key = `${from} -> ${to}`;
+      if (!NOVALIDATE.has(from) && !this.tried_edges.has(key))
+        this.tried_edges.set(key, edgeOf(from, to, task, outer.fns));
+    }
+  }
+
+  private edge(from: string, to: string, task: Task, outer_fns: readonly string[] | undefined): void {
+    if (this.knows(from, to)) return;
     const cycle = this.path(to, from);
     let out = this.out.get(from);
     if (out === undefined) this.out.set(from, (out = new Set()));
     out.add(to);
-    this.edges.set(`${from} -> ${to}`, { from, to, fns: [...task.fns], task: task.name });
+    const edge = edgeOf(from, to, task, outer_fns);
+    this.edges.set(`${from} -> ${to}`, edge);
     if (cycle !== null) {
-      const other = this.edges.get(`${cycle[0]} -> ${cycle[1]}`);
       report('lockdep-inversion', `${from} -> ${to} here, ${cycle.join(' -> ')} before`, {
         cycle: [from, ...cycle],
-        before: other === undefined ? null : { task: other.task, fns: other.fns },
+        edges: [edge, ...this.along(cycle)],
       });
+    }
+    for (const [name, cls] of this.classes) {
+      if (cls.in_hardirq && this.path(name, from) !== null) this.check_order(name);
     }
   }
 
-  private recursion(held: HeldLock, lock: Obj, mode: 'read' | 'write'): void {
-    const key = `recursion ${lock.name}`;
-    if (this.reported.has(key)) return;
+  private along(way: readonly string[]): LockEdge[] {
+    return way.slice(1).map((to, i) => this.edges.get(`${way[i]} -> ${to}`) as LockEdge);
+  }
+
+  private once(key: string): boolean {
+    if (this.reported.has(key)) return false;
     this.reported.add(key);
+    return true;
+  }
+
+  private recursion(held: HeldLock, lock: Obj, mode: 'read' | 'write', task: Task): void {
+    if (!this.once(`recursion ${lock.name}`)) return;
     const same = held.lock === lock ? 'the same lock' : 'another lock of the class';
     report('lockdep-recursion', `${lock.name} taken for ${mode} while ${same} is held for ${held.mode}`, {
       first: held.site,
+      edges: [edgeOf(lock.name, lock.name, task, held.fns)],
     });
   }
 
-  private usage(cls: LockClass, task: Task): void {
-    if (task.kind === 'hardirq') cls.in_hardirq = true;
-    else if (!task.cpu.irqs_off) cls.irqs_on = true;
-    if (cls.in_hardirq && cls.irqs_on && !this.reported.has(cls.name)) {
-      this.reported.add(cls.name);
-      report('lockdep-irq', `${cls.name} is taken in a hard-IRQ handler and also with interrupts on`);
+  /** The usage of a class has changed: rules 3 and 4. */
+  private check_usage(name: string): void {
+    const cls = this.classes.get(name) as LockClass;
+    if (cls.in_hardirq && cls.irqs_on && this.once(`irq ${name}`)) {
+      report('lockdep-irq', `${name} is taken in a hard-IRQ handler and also with interrupts on`, {
+        usage: usage_of(cls),
+        in_handler: cls.hardirq_at,
+        with_interrupts_on: cls.irqs_on_at,
+      });
     }
+    for (const [outer, c] of this.classes) if (c.in_hardirq) this.check_order(outer);
   }
+
+  /** Rule 4, from a class that handlers take. */
+  private check_order(outer: string): void {
+    const way = this.search(outer, (name) => name !== outer && (this.classes.get(name)?.irqs_on ?? false));
+    if (way === null || !this.once(`order ${outer} ${way[way.length - 1]}`)) return;
+    const inner = this.classes.get(way[way.length - 1]) as LockClass;
+    const text = `${outer}, which a hard-IRQ handler takes, is held when ${inner.name} is taken, which elsewhere is held with interrupts on`;
+    report('lockdep-irq-order', text, {
+      way,
+      edges: this.along(way),
+      in_handler: (this.classes.get(outer) as LockClass).hardirq_at,
+      with_interrupts_on: inner.irqs_on_at,
+    });
+  }
+}
+
+function edgeOf(from: string, to: string, task: Task, outer_fns: readonly string[] | undefined): LockEdge {
+  const held = task.held.map((h) => h.lock.name);
+  return {
+    from,
+    to,
+    task: task.name,
+    fns: [...task.fns],
+    outer_fns: [...(outer_fns ?? [])],
+    held: held.at(-1) === to ? held.slice(0, -1) : held,
+  };
 }
 
 /** The machine's lockdep, when it watches its locks. */
 export function lockdep_of(observer: LockObserver | null): Lockdep | null {
   if (observer instanceof Lockdep) return observer;
+  if (observer instanceof LockTrace) return lockdep_of(observer.next);
   return observer instanceof LockWatch ? observer.lockdep : null;
 }
 
@@ -141,45 +221,4 @@ export class LockWatch implements LockObserver {
   released(lock: Obj, held: HeldLock, task: Task): void {
     this.stat.released(lock, held, task);
   }
-}
-
-/** Timeline entries for lock operations; put in front of another observer when the machine is tracing. */
-export class LockTrace implements LockObserver {
-  readonly next: LockObserver | null;
-
-  constructor(next: LockObserver | null) {
-    this.next = next;
-  }
-
-  contended(lock: Obj, mode: 'read' | 'write', task: Task): void {
-    if (machine.tracing) this.event(task, `wait ${lock.name}`, mode);
-    this.next?.contended(lock, mode, task);
-  }
-
-  acquired(lock: Obj, mode: 'read' | 'write', task: Task, waited: number, tried: boolean): void {
-    if (machine.tracing) this.event(task, `${verb(lock, mode, true)} ${lock.name}`, mode);
-    this.next?.acquired(lock, mode, task, waited, tried);
-  }
-
-  released(lock: Obj, held: HeldLock, task: Task): void {
-    if (machine.tracing) this.event(task, `${verb(lock, held.mode, false)} ${lock.name}`, held.mode);
-    this.next?.released(lock, held, task);
-  }
-
-  private event(task: Task, text: string, mode: string): void {
-    machine.events.push({
-      at: machine.clock.now,
-      task: task.name,
-      fn: task.site,
-      kind: 'lock',
-      text,
-      data: { mode },
-    });
-  }
-}
-
-function verb(lock: Obj, mode: 'read' | 'write', taken: boolean): string {
-  if (lock instanceof rw_semaphore) return `${taken ? 'down' : 'up'}_${mode}`;
-  const kind = lock instanceof mutex ? 'mutex' : 'spin';
-  return `${kind}_${taken ? 'lock' : 'unlock'}`;
 }

@@ -6,6 +6,7 @@ export class Hold implements HeldLock {
   readonly lock: Obj;
   readonly mode: 'read' | 'write';
   site = '';
+  fns: readonly string[] | undefined = undefined;
   since = 0;
   subclass = 0;
 
@@ -26,6 +27,8 @@ export function note_acquired(hold: Hold, task: Task, since: number, tried: bool
   const now = machine.clock.now;
   hold.since = now;
   hold.site = task.site;
+  // Only an instrumented image has a stack.
+  hold.fns = task.fns.length > 0 ? task.fns.slice() : undefined;
   observer.acquired(hold.lock, hold.mode, task, now - since, tried);
 }
 

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
 // drivers/base/power/runtime.c, v5.19: the transitions. Wake irqs are not modelled.
-import { machine, now, trace } from '@vfio-lab/sim';
+import { current, machine, now, trace } from '@vfio-lab/sim';
 import type { int } from '@vfio-lab/sim';
 import {
   atomic_add_unless,
@@ -170,10 +170,12 @@ async function __rpm_callback(cb: pm_callback | null, dev: device): Promise<int>
   const p = dev.power;
   const use_links = p.links_count > 0;
   let retval: int = 0;
+  p.callback_task = current;
   if (p.irq_safe) {
     await spin_unlock(p.lock);
     if (cb) retval = await cb(dev);
     await spin_lock(p.lock);
+    p.callback_task = null;
     return retval;
   }
   await spin_unlock_irq(p.lock);
@@ -193,6 +195,7 @@ async function __rpm_callback(cb: pm_callback | null, dev: device): Promise<int>
     if (use_links && let_go) await __rpm_put_suppliers(dev, false);
   }
   await spin_lock_irq(p.lock);
+  p.callback_task = null;
   return retval;
 }
 

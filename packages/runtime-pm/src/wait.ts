@@ -33,7 +33,11 @@ export async function rpm_wait_while(dev: device, busy: () => boolean): Promise<
   while (busy()) {
     await spin_unlock_irq(lock);
     might_sleep('schedule');
-    await wait_until(wait_queue, () => wait.woken);
+    await wait_until(
+      wait_queue,
+      () => wait.woken,
+      () => (dev.power.callback_task === null ? [] : [dev.power.callback_task]),
+    );
     wait.woken = false;
     await spin_lock_irq(lock);
   }

@@ -4,6 +4,7 @@ export * from './prng.ts';
 export * from './clock.ts';
 export * from './task.ts';
 export * from './policy.ts';
+export * from './deadlock.ts';
 export * from './machine.ts';
 export * from './input-error.ts';
 export * from './nearest.ts';

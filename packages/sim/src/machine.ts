@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
 import { Clock, type ClockEntry } from './clock.ts';
+import { explainDeadlock } from './deadlock.ts';
 import { formatSchedule, type Policy, RunToBlock } from './policy.ts';
 import { Cpu, type HeldLock, type Obj, type Op, Task, type TaskKind } from './task.ts';
 import type { OpKind } from './types.ts';
@@ -377,27 +378,15 @@ export class Machine {
   private over(): void {
     const stuck = this.tasks.filter((t) => t.op.kind !== 'idle' && !(t.daemon && !t.started));
     if (stuck.length > 0) {
-      // Who only waits for a stuck task to end is not part of the knot.
-      const tied = stuck.filter((t) => !stuck.includes(t.op.obj as Task));
-      const knot = tied.length > 0 ? tied : stuck;
-      const lines = knot.map(
-        (t) => `${t.name} waits for ${t.op.obj.name}${t.site === '' ? '' : ` in ${t.site}`}${holding(t)}`,
-      );
+      const { first, text, cycle, tasks } = explainDeadlock(stuck);
       this.findings.push({
         kind: 'deadlock',
-        text: lines.join('; '),
-        task: knot[0].name,
-        fns: [...knot[0].fns],
-        held: knot[0].held.map((h) => h.lock.name),
+        text,
+        task: first.name,
+        fns: [...first.fns],
+        held: first.held.map((h) => h.lock.name),
         at: this.clock.now,
-        detail: {
-          tasks: knot.map((t) => ({
-            task: t.name,
-            waits: t.op.obj.name,
-            fns: [...t.fns],
-            holds: t.held.map((h) => h.lock.name),
-          })),
-        },
+        detail: { cycle, tasks },
       });
       for (const t of stuck) this.tasks.splice(this.tasks.indexOf(t), 1);
     }
@@ -412,10 +401,6 @@ export interface SpawnOptions {
   comm?: string;
   /** Waits for work for ever; does not keep the machine running. */
   daemon?: boolean;
-}
-
-function holding(t: Task): string {
-  return t.held.length === 0 ? '' : ` holding ${t.held.map((h) => h.lock.name).join(', ')}`;
 }
 
 function irq_deliverable(task: Task): boolean {
@@ -468,17 +453,26 @@ class WaitOp implements Op {
   readonly obj: Obj;
   readonly write = false;
   readonly enabled: () => boolean;
+  readonly awaits: (() => readonly Task[]) | undefined;
 
-  constructor(kind: OpKind, obj: Obj, enabled: () => boolean) {
+  constructor(kind: OpKind, obj: Obj, enabled: () => boolean, awaits?: () => readonly Task[]) {
     this.kind = kind;
     this.obj = obj;
     this.enabled = enabled;
+    this.awaits = awaits;
   }
 }
 
-/** Block until `cond` holds. `cond` must be a pure function of simulated state. */
-export function wait_until(obj: Obj, cond: () => boolean): Promise<void> | undefined {
-  return machine.point(new WaitOp('wait', obj, cond));
+/**
+ * Block until `cond` holds. `cond` must be a pure function of simulated state. `awaits` names the tasks that alone can
+ * make it hold, for the report of a deadlock.
+ */
+export function wait_until(
+  obj: Obj,
+  cond: () => boolean,
+  awaits?: () => readonly Task[],
+): Promise<void> | undefined {
+  return machine.point(new WaitOp('wait', obj, cond, awaits));
 }
 
 /** As wait_until, for a daemon without work: being blocked here is rest, not deadlock. */

@@ -33,6 +33,8 @@ export interface Op {
   readonly obj: Obj;
   readonly write: boolean;
   enabled?(task: Task): boolean;
+  /** For reports of a deadlock: the tasks that alone can end this wait, where that is known. */
+  readonly awaits?: (() => readonly Task[]) | undefined;
 }
 
 export type TaskKind = 'user' | 'kthread' | 'hardirq' | 'timer';
@@ -56,6 +58,8 @@ export interface HeldLock {
   readonly lock: Obj;
   readonly mode: 'read' | 'write';
   site: string;
+  /** The stack of C functions that took it, outermost first. */
+  fns?: readonly string[] | undefined;
   since: number;
   /** Non-zero: taken with a nesting annotation, so that another lock of its class may be held. */
   subclass?: number;
@@ -89,6 +93,8 @@ export class Task extends Obj {
   /** Virtual time until which the task is busy with what it did last; only under parallel time. */
   busy_until = 0;
   readonly held: HeldLock[] = [];
+  /** What is no lock and yet ordered like one: work items and attributes that the task is in. Outermost first. */
+  readonly maps: string[] = [];
   /** Stack of C functions, kept only by an instrumented image. */
   readonly fns: string[] = [];
   /** For layers above: per-task data by key. */

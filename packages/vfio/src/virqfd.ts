@@ -160,8 +160,8 @@ export async function vfio_virqfd_enable<O, D>(
   new_virqfd.thread = thread as virqfd['thread'];
   new_virqfd.data = data;
 
-  INIT_WORK(new_virqfd.shutdown, (work) => this.virqfd_shutdown(work), 'virqfd_shutdown');
-  INIT_WORK(new_virqfd.inject, (work) => this.virqfd_inject(work), 'virqfd_inject');
+  INIT_WORK(new_virqfd.shutdown, (work) => this.virqfd_shutdown(work), '&virqfd->shutdown');
+  INIT_WORK(new_virqfd.inject, (work) => this.virqfd_inject(work), '&virqfd->inject');
 
   err_fd: {
     const irqfd = await fdget(fd);

@@ -1,15 +1,20 @@
 // SPDX-License-Identifier: GPL-2.0-only
 // The lock order of a revision: what lockdep learns on the paths of the driver.
 import { VFIO_DEVICE_IOEVENTFD, VFIO_DEVICE_SET_IRQS } from '@vfio-lab/headers';
-import type { LockEdge } from '@vfio-lab/locking';
+import { set_debug_shirq } from '@vfio-lab/irq';
+import { down_write, type LockClass, type LockEdge, up_write, usage_of } from '@vfio-lab/locking';
 import { type Bench, CARD, PMCSR, runBench } from '../claims/bench.ts';
 
 export interface LockGraph {
   revision: string;
   /** Lock classes that were taken, by name. */
   classes: string[];
+  /** How each was taken: the four characters of lockdep. */
+  usage: Record<string, string>;
   /** Held and taken, with the path that first made it and the C functions, outermost first. */
   edges: (LockEdge & { path: string })[];
+  /** The same for locks that were only tried for: these make no order, as nobody waits. */
+  tried: (LockEdge & { path: string })[];
   /** What lockdep reported, by path. */
   findings: { path: string; kind: string; text: string }[];
   /** Classes that are taken in a circle, over all paths: the start is named again at the end. */
@@ -84,6 +89,19 @@ const PATHS: readonly Path[] = [
         VFIO_DEVICE_IOEVENTFD,
         words(32, 4, 0x24, 0, 1, 0, await b.user.eventfd(), 0),
       );
+    },
+  },
+  {
+    name: 'ioeventfd while memory is off',
+    topology: 'ports',
+    run: async (b) => {
+      const fd = await b.user.eventfd();
+      await b.user.ioctlBytes(b.dev.fd, VFIO_DEVICE_IOEVENTFD, words(32, 4, 0x20, 0, 1, 0, fd, 0));
+      // As a reset has it; the eventfd's own context may not wait, so a worker does.
+      await down_write(b.vdev.memory_lock);
+      await b.user.eventfdWrite(fd, 1n);
+      await up_write(b.vdev.memory_lock);
+      await b.settle();
     },
   },
   {
@@ -180,9 +198,14 @@ const PATHS: readonly Path[] = [
   },
 ];
 
-/** Run the paths of one revision and return what lockdep learnt. Throws InputError for an unknown revision. */
-export async function lockGraph(rev: string): Promise<LockGraph> {
-  const classes = new Set<string>();
+/**
+ * Run the paths of one revision and return what lockdep learnt. Throws InputError for an unknown revision.
+ *
+ * @param opts debugShirq: a kernel with CONFIG_DEBUG_SHIRQ, which calls shared handlers while they are taken away
+ */
+export async function lockGraph(rev: string, opts: { debugShirq?: boolean } = {}): Promise<LockGraph> {
+  const classes = new Map<string, LockClass>();
+  const tried = new Map<string, LockGraph['edges'][number]>();
   const edges = new Map<string, LockGraph['edges'][number]>();
   const findings: LockGraph['findings'] = [];
   for (const path of PATHS) {
@@ -191,6 +214,7 @@ export async function lockGraph(rev: string): Promise<LockGraph> {
       rev,
       async (b) => {
         testbed = b.testbed;
+        set_debug_shirq(opts.debugShirq === true);
         await path.run(b);
       },
       {
@@ -200,13 +224,35 @@ export async function lockGraph(rev: string): Promise<LockGraph> {
         instrument: true,
       },
     );
-    for (const name of testbed?.lockdep.classes.keys() ?? []) classes.add(name);
-    for (const [key, edge] of testbed?.lockdep.edges ?? [])
-      if (!edges.has(key)) edges.set(key, { ...edge, path: path.name });
+    if (testbed === undefined) continue;
+    const { lockdep } = testbed;
+    for (const [name, cls] of lockdep.classes) {
+      const known = classes.get(name);
+      if (known === undefined) classes.set(name, cls);
+      else known.bits |= cls.bits;
+    }
+    for (const [all, some] of [
+      [edges, lockdep.edges],
+      [tried, lockdep.tried_edges],
+    ] as const)
+      for (const [key, edge] of some) if (!all.has(key)) all.set(key, { ...edge, path: path.name });
     for (const f of run.findings) findings.push({ path: path.name, kind: f.kind, text: f.text });
   }
-  const sorted = [...edges.values()].sort((a, b) => (`${a.from} ${a.to}` < `${b.from} ${b.to}` ? -1 : 1));
-  return { revision: rev, classes: [...classes].sort(), edges: sorted, findings, cycles: cyclesOf(sorted) };
+  const sorted = byName(edges);
+  const names = [...classes.keys()].sort();
+  return {
+    revision: rev,
+    classes: names,
+    usage: Object.fromEntries(names.map((name) => [name, usage_of(classes.get(name) as LockClass)])),
+    edges: sorted,
+    tried: byName(tried),
+    findings,
+    cycles: cyclesOf(sorted),
+  };
+}
+
+function byName<T extends LockEdge>(edges: ReadonlyMap<string, T>): T[] {
+  return [...edges.values()].sort((a, b) => (`${a.from} ${a.to}` < `${b.from} ${b.to}` ? -1 : 1));
 }
 
 /** The shortest circle through each edge that is in one, each circle once. */
