@@ -12,8 +12,7 @@ import {
   spawn,
   trace,
 } from '@vfio-lab/sim';
-import { bootTestbed, type Testbed } from '@vfio-lab/testbed';
-import { checkIntx, checkLeaks, checkRest } from './at-rest.ts';
+import { bootTestbed, checkClosed, checkInUse, checkUnbound, type Testbed } from '@vfio-lab/testbed';
 import { Lab } from './lab.ts';
 import type { RunOptions, ScenarioRun, Schedule } from './run.ts';
 import type { Scenario } from './scenario.ts';
@@ -104,13 +103,13 @@ export class Stage {
     trace('phase', 'check');
     await lab.settle();
     await scenario.check?.(lab, state);
-    checkIntx(testbed.boundDevices(), lab);
+    checkInUse(testbed);
     trace('phase', 'exit');
     await testbed.exitProcess();
     await lab.settle();
-    checkRest(testbed.boundDevices(), lab);
+    checkClosed(testbed, mark);
     await testbed.unbindAll();
-    checkLeaks(mark);
+    checkUnbound(mark);
     this.#ended = true;
   }
 

@@ -9,6 +9,7 @@ import {
   MAP_ANONYMOUS,
   MAP_PRIVATE,
   type process,
+  set_kasan,
   PROT_READ,
   PROT_WRITE,
   sys_exit_group,
@@ -39,6 +40,7 @@ import { pmerr, runtime_pm_init } from '@vfio-lab/runtime-pm';
 import { type Revision, revision } from '@vfio-lab/series';
 import { current, InputError, Machine, type Policy } from '@vfio-lab/sim';
 import { isHostDriver, loadHostDriver } from './host-drivers.ts';
+import { watch_intx_use } from './intx-use.ts';
 import type { MachineDescription, MachineDevice } from './machine-file.ts';
 import { topology } from './topology.ts';
 
@@ -100,6 +102,7 @@ export class Testbed {
     const { description } = this;
     const groups = new Map(description.devices.map((d) => [d.bdf, d.iommuGroup]));
     await this.machine.run(async () => {
+      set_kasan(true);
       runtime_pm_init();
       pci().kernel = kernel;
       await iommu_bus_init(pci_bus_type(), (dev) => groups.get(dev.name));
@@ -122,6 +125,7 @@ export class Testbed {
     if (this._kernel !== null) return 0;
     const k = this.revision.image.boot({ instrument: this._instrument });
     this._kernel = k;
+    watch_intx_use(k);
     for (const word of `${this._options} ${options}`.split(/\s+/).filter((w) => w !== ''))
       setParameter(k, word);
     return (

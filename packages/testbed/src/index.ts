@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only
+export * from './at-rest.ts';
 export * from './boot.ts';
 export * from './compare.ts';
 export * from './machine-file.ts';
