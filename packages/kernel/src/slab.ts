@@ -40,15 +40,20 @@ class Slab implements BeforeRestore {
   readonly live = new Map<object, Allocation>();
   /** What is live again after a restored checkpoint may still be here: `live` goes first. */
   freed = new WeakMap<object, Allocation>();
-  /** Freed structs whose fields tell of their use. */
-  readonly poisoned: object[] = [];
+  /** Freed structs whose fields tell of their use: `kept` of them for as long as the machine lives. */
+  readonly poisoned: Poison[] = [];
+  kept = 0;
   seq = 0;
   kasan = false;
   /** Sequence numbers of allocations that shall fail. */
   readonly fail = new Set<number>();
 
+  at_checkpoint(): void {
+    this.kept = this.poisoned.length;
+  }
+
   before_restore(): void {
-    for (const obj of this.poisoned) unpoison(obj);
+    for (let i = this.kept; i < this.poisoned.length; i++) unpoison(this.poisoned[i]);
   }
 }
 
@@ -201,42 +206,48 @@ export function kfree(obj: object | null | undefined): void {
 
 export const kvfree = kfree;
 
+/** A freed struct. What its fields hold is kept here, in the open. */
+interface Poison {
+  readonly obj: object;
+  readonly values: Record<string, unknown>;
+  told: boolean;
+}
+
 /** Replace every field by one that reports its use, once for each object, and goes on with the old value. */
 function poison(s: Slab, obj: object, a: Allocation): void {
-  s.poisoned.push(obj);
-  let told = false;
+  const p: Poison = { obj, values: { ...obj }, told: false };
+  s.poisoned.push(p);
   const tell = (key: string, how: string): void => {
-    if (told) return;
-    told = true;
+    if (p.told) return;
+    p.told = true;
     report('use-after-free', `${how} of .${key} in a freed ${a.what} allocated by ${who(a)}`, {
       allocation: a,
     });
   };
   for (const key of Object.keys(obj)) {
-    let value = (obj as Record<string, unknown>)[key];
     Object.defineProperty(obj, key, {
       configurable: true,
       enumerable: true,
       get() {
         tell(key, 'read');
-        return value;
+        return p.values[key];
       },
       set(v: unknown) {
         tell(key, 'write');
-        value = v;
+        p.values[key] = v;
       },
     });
   }
 }
 
 /** Plain fields again. */
-function unpoison(obj: object): void {
-  for (const key of Object.keys(obj))
+function unpoison({ obj, values }: Poison): void {
+  for (const key of Object.keys(values))
     Object.defineProperty(obj, key, {
       configurable: true,
       enumerable: true,
       writable: true,
-      value: undefined,
+      value: values[key],
     });
 }
 

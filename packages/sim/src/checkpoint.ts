@@ -13,6 +13,8 @@ import type { Machine } from './machine.ts';
 /** Told before its machine is restored: what is no plain field any more can be made one again. */
 export interface BeforeRestore {
   before_restore(): void;
+  /** Told when a checkpoint is made: what is no plain field by now will stay so. */
+  at_checkpoint?(): void;
 }
 
 /** Properties that only keep what is computed again when it is missing. */
@@ -125,9 +127,14 @@ export class Checkpoint {
       return;
     }
     const keys = fieldsOf(object);
-    for (const key of Reflect.ownKeys(object)) visit((object as Record<string | symbol, unknown>)[key]);
+    // What an accessor gives is kept elsewhere, and asking may have effects.
+    for (const key of Reflect.ownKeys(object)) visit(Object.getOwnPropertyDescriptor(object, key)?.value);
     if (keys.length > 0) this.shape(object, keys);
-    if ('before_restore' in object) this.listeners.push(object as BeforeRestore);
+    if ('before_restore' in object) {
+      const listener = object as BeforeRestore;
+      this.listeners.push(listener);
+      listener.at_checkpoint?.();
+    }
     // A literal or a null-prototype object may serve as a table that gains and loses entries.
     const proto: unknown = Object.getPrototypeOf(object);
     if ((proto === Object.prototype || proto === null) && Object.isExtensible(object))
