@@ -4,7 +4,7 @@ import { is_intx, type vfio_pci_core_device } from '@vfio-lab/headers';
 import { group_of } from '@vfio-lab/iommu';
 import { irq_to_desc, lost_irqs } from '@vfio-lab/irq';
 import { dev_get_drvdata, pinned_modules, RPM_ACTIVE, slab_live, unreleased_files } from '@vfio-lab/kernel';
-import { pci, PCI_COMMAND, PCI_COMMAND_INTX_DISABLE, PCI_D0 } from '@vfio-lab/pci';
+import { pci, PCI_COMMAND, PCI_COMMAND_INTX_DISABLE, PCI_D0, pci_num_vf } from '@vfio-lab/pci';
 import { report } from '@vfio-lab/sim';
 import type { Testbed } from './boot.ts';
 import { intx_use } from './intx-use.ts';
@@ -80,8 +80,8 @@ export function checkClosed(testbed: Testbed, mark: number): void {
   for (const [bdf, vdev] of vdevs(testbed)) {
     const { power } = vdev.pdev.dev;
     const count = power.usage_count.counter;
-    // power/control "on" holds a reference of its own
-    const rest = testbed.restingCount() + (power.runtime_auto ? 0 : 1);
+    // power/control "on" holds a reference of its own, and so do enabled VFs
+    const rest = testbed.restingCount() + (power.runtime_auto ? 0 : 1) + (pci_num_vf(vdev.pdev) > 0 ? 1 : 0);
     if (count !== rest) report('usage-count', `${bdf}: usage count ${count} at rest, not ${rest}`);
     const flags = vdev as { pm_runtime_engaged?: boolean; platform_pm_engaged?: boolean };
     if (flags.pm_runtime_engaged === true || flags.platform_pm_engaged === true)

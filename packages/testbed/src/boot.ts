@@ -10,6 +10,7 @@ import {
   MAP_PRIVATE,
   type process,
   set_kasan,
+  slab_mark,
   PROT_READ,
   PROT_WRITE,
   sys_exit_group,
@@ -75,6 +76,8 @@ export class Testbed {
   readonly lockStat = new LockStat();
   process!: process;
   private _kernel: Kernel | null = null;
+  /** What was allocated later has no owner when all devices are unbound; see checkUnbound(). */
+  mark = 0;
   private readonly _options: string;
   private readonly _instrument: boolean;
   private readonly loaded = new Set<string>();
@@ -128,13 +131,19 @@ export class Testbed {
     watch_intx_use(k);
     for (const word of `${this._options} ${options}`.split(/\s+/).filter((w) => w !== ''))
       setParameter(k, word);
-    return (
+    const ret =
       (await k.vfio_init()) ||
       (await k.vfio_register_iommu_driver(vfio_iommu_driver_ops_type1())) ||
       k.vfio_virqfd_init() ||
       k.vfio_pci_core_init() ||
-      (await k.vfio_pci_init())
-    );
+      (await k.vfio_pci_init());
+    this.mark = slab_mark();
+    return ret;
+  }
+
+  /** Is there a driver? */
+  get driverLoaded(): boolean {
+    return this._kernel !== null;
   }
 
   /** Remove the vfio modules: what was bound is unbound first. Nothing may be open. */

@@ -10,6 +10,7 @@ export * from './replay-index.ts';
 export * from './topology.ts';
 export * from './script/ops.ts';
 export * from './script/parse.ts';
+export * from './script/checked.ts';
 export * from './script/run.ts';
 export { Session } from './script/session.ts';
 export * from './userspace/low-power.ts';

@@ -22,7 +22,8 @@ export function register(cli: CAC, io: Io): void {
     .option('--options <params>', 'Module parameters of vfio-pci, e.g. disable_idle_d3=1')
     .example('  vfio-lab run enter.vt --revision v4@4 --topology gpu')
     .action(async (script: string, options: Options) => {
-      const { bootTestbed, parseScript, readMachineFile, runScript } = await import('@vfio-lab/testbed');
+      const { bootTestbed, parseScript, readMachineFile, runScriptChecked } =
+        await import('@vfio-lab/testbed');
       const text = new TextDecoder().decode(readInput(script));
       const parsed = parseScript(text, script);
       const testbed = await bootTestbed({
@@ -32,6 +33,8 @@ export function register(cli: CAC, io: Io): void {
           : { machine: readMachineFile(options.machine), kernel: 'v6.1.192' as const }),
         options: options.options ?? '',
       });
-      await runScript(testbed, parsed, (line) => writeJsonLine(io, line));
+      const findings = await runScriptChecked(testbed, parsed, (line) => writeJsonLine(io, line));
+      for (const f of findings) io.stderr.write(`vfio-lab: ${f.kind}: ${f.text}\n`);
+      return findings.length > 0 ? 3 : 0;
     });
 }

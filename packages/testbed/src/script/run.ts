@@ -17,13 +17,15 @@ const BACKGROUND_HEAD_START_NS = 50e6;
 
 /**
  * Run a script on a booted testbed as its user process; `emit` gets every line when its operation has finished.
- * At the end the process exits: everything it had open is closed. `times` are used in place of the usual ones.
+ * At the end the process exits: everything it had open is closed. `times` are used in place of the usual ones;
+ * `beforeExit` runs when the last operation is done, as the user process.
  */
 export async function runScript(
   testbed: Testbed,
   script: Script,
   emit: (line: TraceLine) => void,
   times: Times = new Map(),
+  beforeExit: () => Promise<void> = () => Promise.resolve(),
 ): Promise<void> {
   await testbed.asUser(async () => {
     const session = new Session(testbed);
@@ -51,6 +53,7 @@ export async function runScript(
       );
       await sleep_ns(BACKGROUND_HEAD_START_NS);
     }
+    await beforeExit();
     await testbed.exitProcess();
   });
 }
