@@ -1,5 +1,12 @@
 // SPDX-License-Identifier: GPL-2.0-only
-import { type HeldLock, type LockObserver, machine, type Obj, type Task } from '@vfio-lab/sim';
+import {
+  type HeldLock,
+  type LockObserver,
+  machine,
+  type Obj,
+  type Task,
+  type TraceEvent,
+} from '@vfio-lab/sim';
 import { mutex } from './mutex.ts';
 import { rw_semaphore } from './rwsem.ts';
 
@@ -27,14 +34,16 @@ export class LockTrace implements LockObserver {
   }
 
   private event(task: Task, text: string, mode: string): void {
-    machine.events.push({
+    const event: TraceEvent = {
       at: machine.clock.now,
       task: task.name,
       fn: task.site,
       kind: 'lock',
       text,
       data: { mode },
-    });
+    };
+    if (task.fns.length > 0) event.fns = task.fns.slice();
+    machine.events.push(event);
   }
 }
 

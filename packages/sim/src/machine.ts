@@ -21,6 +21,8 @@ export interface TraceEvent {
   at: number;
   task: string;
   fn: string;
+  /** The whole stack of C functions, outermost first, where the image keeps one. */
+  fns?: readonly string[];
   kind: string;
   text: string;
   data: Record<string, unknown>;
@@ -580,5 +582,8 @@ export function report(kind: string, text: string, detail: Record<string, unknow
 /** Add a line to the timeline when the machine is tracing. Callers on hot paths test `machine.tracing` first. */
 export function trace(kind: string, text: string, data: Record<string, unknown> = {}): void {
   if (!machine.tracing) return;
-  machine.events.push({ at: machine.clock.now, task: current.name, fn: current.site, kind, text, data });
+  const { name, site: fn, fns } = current;
+  const event: TraceEvent = { at: machine.clock.now, task: name, fn, kind, text, data };
+  if (fns.length > 0) event.fns = fns.slice();
+  machine.events.push(event);
 }

@@ -5,6 +5,7 @@ import {
   bootTestbed,
   parseScript,
   runScript,
+  runScriptChecked,
   topology,
   topologyAbout,
   topologyNames,
@@ -39,6 +40,25 @@ const fault = (text: string): string => {
   }
   return 'no fault';
 };
+
+describe('runScriptChecked', () => {
+  const check = async (text: string, fault = ''): Promise<string[]> => {
+    const testbed = await bootTestbed({ revision: 'v4', topology: 'gpu' });
+    const found = await runScriptChecked(testbed, parseScript(text, 'test.vt'), (line) => {
+      if (line.op === fault) testbed.pciDevice(GPU).dev.power.usage_count.counter++;
+    });
+    return found.map((f) => f.text);
+  };
+
+  it('is silent on a script that leaves nothing behind', async () => {
+    expect(await check(OPEN)).toEqual([]);
+    expect(await check('sleep 1\n')).toEqual([]);
+  });
+
+  it('says what is not at rest when the script is over', async () => {
+    expect(await check(OPEN, `device D G ${GPU}`)).toEqual([`${GPU}: usage count 1 at rest, not 0`]);
+  });
+});
 
 describe('parseScript', () => {
   it('keeps line numbers, drops comments, takes quoted tokens and background tags', () => {
