@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
 import type { Finding, Policy, TraceEvent } from '@vfio-lab/sim';
+import type { Lab } from './lab.ts';
 import type { Scenario } from './scenario.ts';
 import { Stage } from './stage.ts';
 
@@ -18,6 +19,8 @@ export interface RunOptions {
   instrument?: boolean;
   /** Give up, with an error, after so many scheduling points. */
   maxSteps?: number;
+  /** Called after the programs, after the check and after the exit, to look at the devices. */
+  inspect?: (lab: Lab, when: 'programs' | 'check' | 'exit') => void;
 }
 
 export interface ScenarioRun {

@@ -102,11 +102,14 @@ export class Stage {
     lab.phase = 'check';
     trace('phase', 'check');
     await lab.settle();
+    this.#opts.inspect?.(lab, 'programs');
     await scenario.check?.(lab, state);
+    this.#opts.inspect?.(lab, 'check');
     checkInUse(testbed);
     trace('phase', 'exit');
     await testbed.exitProcess();
     await lab.settle();
+    this.#opts.inspect?.(lab, 'exit');
     checkClosed(testbed, mark);
     await testbed.unbindAll();
     checkUnbound(mark);

@@ -77,6 +77,11 @@ export function revision(name: string): Revision {
 
 const LINKED = new Map<string, Revision>();
 
+/** Make a driver that was linked elsewhere known by its name, to all that take the name of a revision. */
+export function register(made: Revision): void {
+  LINKED.set(made.name, made);
+}
+
 function build(name: string): Revision {
   const [stem = '', ...tags] = name.split('+');
   const parts = /^(?<series>[a-z]\w*)(?:[@.](?<prefix>\d+))?$/.exec(stem)?.groups;
