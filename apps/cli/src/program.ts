@@ -6,6 +6,7 @@ import * as claims from './commands/claims.ts';
 import * as contention from './commands/contention.ts';
 import * as explore from './commands/explore.ts';
 import * as fuzz from './commands/fuzz.ts';
+import * as mutants from './commands/mutants.ts';
 import * as port from './commands/port.ts';
 import * as check from './commands/check.ts';
 import * as replay from './commands/replay.ts';
@@ -35,6 +36,7 @@ const COMMANDS: CommandModule[] = [
   runScript,
   replay,
   contention,
+  mutants,
   port,
 ];
 const VERSION = '0.1.0';

@@ -6,7 +6,7 @@
 
 import { type Scenario, scenarios, type Schedule } from '@vfio-lab/scenarios';
 import { type IndexEntry, readIndex, recordingsDir } from '@vfio-lab/testbed';
-import { againstRecording, againstRun, observeScenario, observeScript, type ScriptRun } from './observe.ts';
+import { againstRecording, againstRun, ObservedScenario, observeScript, type ScriptRun } from './observe.ts';
 
 /** Somebody noticed. */
 export interface Kill {
@@ -32,7 +32,9 @@ export interface Program {
 /** Every program for a revision: scenarios in their order, then the recordings of that revision, then all other scripts. */
 export function programsFor(revision: string): Program[] {
   const entries = readIndex(recordingsDir());
-  const own = entries.filter((e) => e.revision === revision || `${e.revision}@${revision.split('@')[1]}` === revision);
+  const own = entries.filter(
+    (e) => e.revision === revision || `${e.revision}@${revision.split('@')[1]}` === revision,
+  );
   const key = (e: IndexEntry): string => `${e.name} on ${e.machineName}`;
   const seen = new Set(own.map(key));
   const others: IndexEntry[] = [];
@@ -43,14 +45,19 @@ export function programsFor(revision: string): Program[] {
   }
   return [
     ...scenarios.map((scenario) => ({ id: scenario.name, scenario, recorded: false })),
-    ...own.map((script) => ({ id: `${key(script)}${script.sharedBoot ? '' : ' (6.1.192)'}`, script, recorded: true })),
+    ...own.map((script) => ({
+      id: `${key(script)}${script.sharedBoot ? '' : ' (6.1.192)'}`,
+      script,
+      recorded: true,
+    })),
     ...others.map((script) => ({ id: key(script), script, recorded: false })),
   ];
 }
 
 /** Run a program once, to see where it gets. Its length: scheduling is deterministic, so lines printed will do. */
 export async function runProgram(program: Program, revision: string): Promise<void> {
-  if (program.scenario !== undefined) await observeScenario(program.scenario, revision);
+  if (program.scenario !== undefined)
+    await new ObservedScenario(program.scenario, revision).run({ kind: 'default' });
   if (program.script !== undefined) await observeScript(program.script, revision);
 }
 
@@ -67,7 +74,7 @@ export class Battery {
   readonly #options: BatteryOptions;
   readonly #scenario = new Map<Scenario, string[]>();
   readonly #script = new Map<Program, { run: ScriptRun; differences: Set<string> }>();
-  readonly #schedules = new Map<Scenario, { seen: Set<string>; upTo: number }>();
+  readonly #schedules = new Map<Scenario, { subject: ObservedScenario; seen: Set<string>; upTo: number }>();
 
   constructor(revision: string, programs: readonly Program[], options: BatteryOptions) {
     this.revision = revision;
@@ -94,9 +101,10 @@ export class Battery {
     }
     for (const { scenario } of programs) {
       if (scenario === undefined || Object.keys(scenario.programs ?? {}).length < 2) continue;
+      const subject = new ObservedScenario(scenario, mutant);
       for (let i = 0; i < this.#options.schedules; i++) {
         runs++;
-        const what = await this.#trySchedule(scenario, mutant, this.#options.seed + i);
+        const what = await this.#trySchedule(scenario, subject, this.#options.seed + i);
         if (what !== null) return { by: 'schedules', check: scenario.name, what, runs };
       }
     }
@@ -105,13 +113,16 @@ export class Battery {
 
   async #tryScenario(scenario: Scenario, mutant: string): Promise<{ by: 'scenario'; what: string } | null> {
     let was = this.#scenario.get(scenario);
-    if (was === undefined) this.#scenario.set(scenario, (was = await observeScenario(scenario, this.revision)));
-    const now = await observeScenario(scenario, mutant);
+    if (was === undefined) this.#scenario.set(scenario, (was = await once(scenario, this.revision)));
+    const now = await once(scenario, mutant);
     const what = difference(was, now);
     return what === null ? null : { by: 'scenario', what };
   }
 
-  async #tryScript(program: Program, mutant: string): Promise<{ by: 'recording' | 'script'; what: string } | null> {
+  async #tryScript(
+    program: Program,
+    mutant: string,
+  ): Promise<{ by: 'recording' | 'script'; what: string } | null> {
     const entry = program.script as IndexEntry;
     let was = this.#script.get(program);
     if (was === undefined) {
@@ -130,21 +141,29 @@ export class Battery {
   }
 
   /** Something that the unchanged driver shows under no schedule that was tried, and not under this one either. */
-  async #trySchedule(scenario: Scenario, mutant: string, seed: number): Promise<string | null> {
+  async #trySchedule(scenario: Scenario, mutant: ObservedScenario, seed: number): Promise<string | null> {
     const schedule: Schedule = { kind: 'random', seed };
-    const now = await observeScenario(scenario, mutant, schedule);
+    const now = await mutant.run(schedule);
     let known = this.#schedules.get(scenario);
-    if (known === undefined) this.#schedules.set(scenario, (known = { seen: new Set(), upTo: 0 }));
-    const strange = (): string | undefined => now.find((line) => !known.seen.has(line));
+    if (known === undefined) {
+      known = { subject: new ObservedScenario(scenario, this.revision), seen: new Set(), upTo: 0 };
+      this.#schedules.set(scenario, known);
+    }
+    const { seen, subject } = known;
+    const strange = (): string | undefined => now.find((line) => !seen.has(line));
     if (strange() === undefined) return null;
     // The unchanged driver gets many more chances than the mutant had.
     const chances = PATIENCE * this.#options.schedules;
     for (; known.upTo < chances && strange() !== undefined; known.upTo++) {
       const other = { kind: 'random', seed: this.#options.seed + known.upTo } as const;
-      for (const line of await observeScenario(scenario, this.revision, other)) known.seen.add(line);
+      for (const line of await subject.run(other)) seen.add(line);
     }
     return strange() ?? null;
   }
+}
+
+function once(scenario: Scenario, revision: string): Promise<string[]> {
+  return new ObservedScenario(scenario, revision).run({ kind: 'default' });
 }
 
 /** How many schedules the unchanged driver may take for each that a mutant gets. */

@@ -4,6 +4,7 @@
 import { existsSync } from 'node:fs';
 import path from 'node:path';
 import { pathToFileURL } from 'node:url';
+import { compileFunction } from 'node:vm';
 import { link, type PatchModule, register, type Revision } from '@vfio-lab/series';
 import { BASE } from '@vfio-lab/series';
 import ts from 'typescript';
@@ -45,8 +46,10 @@ function around(file: ts.SourceFile, names: ReadonlySet<string>): Edit[] {
     const exported = ts.canHaveModifiers(statement)
       ? ts.getModifiers(statement)?.some((m) => m.kind === ts.SyntaxKind.ExportKeyword)
       : false;
-    const other = ts.isFunctionDeclaration(statement) && exported === true && !names.has(statement.name?.text ?? '');
-    if (other || ts.isExportDeclaration(statement)) cut.push({ from: statement.pos, to: statement.end, text: '' });
+    const other =
+      ts.isFunctionDeclaration(statement) && exported === true && !names.has(statement.name?.text ?? '');
+    if (other || ts.isExportDeclaration(statement))
+      cut.push({ from: statement.pos, to: statement.end, text: '' });
   }
   return cut;
 }
@@ -74,8 +77,9 @@ export function compile(
     if (found === undefined) throw new Error(`${specifier} is not loaded`);
     return found;
   };
-  // oxlint-disable-next-line no-new-func
-  const body = new Function('require', 'exports', ...Object.keys(globals), outputText) as (...args: unknown[]) => void;
+  const body = compileFunction(outputText, ['require', 'exports', ...Object.keys(globals)], {
+    filename: file.fileName,
+  }) as (...args: unknown[]) => void;
   body(load, exports, ...Object.values(globals));
   const functions: Record<string, unknown> = {};
   for (const name of names) functions[name] = exports[name];

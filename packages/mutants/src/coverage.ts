@@ -49,7 +49,9 @@ export class MarkedRevision {
       entry.anchors.set(placeOf(m), m.anchor);
     }
     const globals = { [MARK]: (place: string) => void this.#reached.add(place) };
-    const functions = [...files].map(([file, { names, anchors }]) => compile(file, names, marks(anchors), globals));
+    const functions = [...files].map(([file, { names, anchors }]) =>
+      compile(file, names, marks(anchors), globals),
+    );
     layOver(revision, this.name, Object.assign({}, ...functions) as Record<string, unknown>);
   }
 

@@ -8,10 +8,16 @@ export type Deed = 'lock' | 'count' | 'flag' | 'mask' | 'assert';
 
 const CALLS: readonly (readonly [Deed, RegExp])[] = [
   ['assert', /^(?:lockdep_assert_\w+|device_lock_assert|WARN_ON)$/],
-  ['lock', /^(?:mutex_(?:lock|unlock|trylock)|(?:down|up)_(?:read|write)(?:_trylock)?|spin_(?:try)?(?:un)?lock\w*)$/],
+  [
+    'lock',
+    /^(?:mutex_(?:lock|unlock|trylock)|(?:down|up)_(?:read|write)(?:_trylock)?|spin_(?:try)?(?:un)?lock\w*)$/,
+  ],
   ['lock', /^(?:mmap_read_(?:try|un)?lock|(?:pci_dev|device)_(?:try|un)?lock)$/],
   ['lock', /^(?:vfio_pci_zap_and_\w+|vfio_pci_memory_(?:lock_and_enable|unlock_and_restore))$/],
-  ['count', /^(?:\w*pm_runtime_(?:get|put|resume|idle|forbid|allow)\w*|(?:__)?vfio_pci_runtime_pm_(?:entry|exit))$/],
+  [
+    'count',
+    /^(?:\w*pm_runtime_(?:get|put|resume|idle|forbid|allow)\w*|(?:__)?vfio_pci_runtime_pm_(?:entry|exit))$/,
+  ],
   ['count', /^(?:eventfd_ctx_(?:put|fdget)|fget|fput|mmget_not_zero|mmput|iommu_group_(?:get|put))$/],
   ['mask', /^(?:pci_intx|pci_check_and_(?:un)?mask_intx|(?:dis|en)able_irq\w*)$/],
   ['mask', /^(?:vfio_pci_intx_(?:un)?mask(?:_handler)?|vfio_intx_(?:en|dis)able)$/],
@@ -119,7 +125,8 @@ export function localFlags(fn: ts.FunctionDeclaration): ReadonlySet<string> {
   const visit = (node: ts.Node): void => {
     if (ts.isVariableDeclaration(node) && ts.isIdentifier(node.name)) {
       const kind = node.initializer?.kind;
-      if (kind === ts.SyntaxKind.TrueKeyword || kind === ts.SyntaxKind.FalseKeyword) flags.add(node.name.text);
+      if (kind === ts.SyntaxKind.TrueKeyword || kind === ts.SyntaxKind.FalseKeyword)
+        flags.add(node.name.text);
     }
     ts.forEachChild(node, visit);
   };

@@ -2,7 +2,7 @@
 /* What a run shows, as a list of lines: two drivers behave alike when they show the same. */
 
 import { readFileSync } from 'node:fs';
-import { runScenario, type Scenario, type Schedule, type ScenarioRun } from '@vfio-lab/scenarios';
+import { type Scenario, type ScenarioRun, type Schedule, Stage } from '@vfio-lab/scenarios';
 import type { Finding } from '@vfio-lab/sim';
 import {
   bootTestbed,
@@ -16,6 +16,7 @@ import {
   type TraceLine,
   volatileLines,
 } from '@vfio-lab/testbed';
+import { deviceStates } from './state.ts';
 
 /** Scheduling points after which a scenario, and a script, does not end any more: many times what any takes. */
 const SCENARIO_STEPS = 200_000;
@@ -35,30 +36,60 @@ function finding(f: Finding): string {
 /** Lines of the kernel log that say that something is wrong. */
 const ALARM = /WARN|BUG|nobody cared|refcount|Oops/i;
 
-/** Run a scenario once on a revision. Never throws. */
-export async function observeScenario(
-  scenario: Scenario,
-  revision: string,
-  schedule: Schedule = { kind: 'default' },
-): Promise<string[]> {
-  let run: ScenarioRun;
-  try {
-    run = await runScenario(scenario, { revision, schedule, maxSteps: SCENARIO_STEPS });
-  } catch (error) {
-    return [failure(error)];
+/** A scenario on a revision, to be observed under one schedule after another. */
+export class ObservedScenario {
+  readonly #scenario: Scenario;
+  readonly #revision: string;
+  #stage: Stage | null = null;
+  #states: string[] = [];
+
+  constructor(scenario: Scenario, revision: string) {
+    this.#scenario = scenario;
+    this.#revision = revision;
   }
-  // Under another schedule the log comes in another order.
-  const log = schedule.kind === 'default' ? run.log : run.log.filter((line) => ALARM.test(line));
-  return [
-    `outcome ${run.outcome}`,
-    ...new Set(run.findings.map(finding)),
-    ...log.map((line) => `log ${line}`),
-  ];
+
+  async #set(): Promise<Stage> {
+    const stage = await Stage.set(this.#scenario, {
+      revision: this.#revision,
+      maxSteps: SCENARIO_STEPS,
+      inspect: (_lab, when) =>
+        this.#states.push(...deviceStates().map((line) => `state after ${when}: ${line}`)),
+    });
+    stage.keep();
+    return stage;
+  }
+
+  /** What one run shows. Never throws. */
+  async run(schedule: Schedule): Promise<string[]> {
+    const onlyOne = schedule.kind === 'default';
+    let run: ScenarioRun;
+    this.#states = [];
+    try {
+      // Kept for further runs when there are to be some.
+      const stage = onlyOne ? null : (this.#stage ??= await this.#set());
+      run = await (stage ?? (await this.#set())).run(schedule);
+    } catch (error) {
+      return [failure(error)];
+    }
+    // Under another schedule the log comes in another order, and not all is settled after the programs.
+    const log = onlyOne ? run.log : run.log.filter((line) => ALARM.test(line));
+    const states = onlyOne
+      ? this.#states
+      : this.#states.filter((line) => !line.startsWith('state after programs'));
+    return [
+      `outcome ${run.outcome}`,
+      ...new Set(run.findings.map(finding)),
+      ...states,
+      ...log.map((line) => `log ${line}`),
+    ];
+  }
 }
 
 /** What a script printed, and what the checkers noticed meanwhile. */
 export interface ScriptRun {
   readonly lines: readonly TraceLine[];
+  /** The devices after each line. */
+  readonly states: ReadonlyMap<number, string>;
   /** Findings, the kernel log's alarms, and why it did not end. */
   readonly notes: readonly string[];
 }
@@ -67,6 +98,7 @@ export interface ScriptRun {
 export async function observeScript(entry: IndexEntry, revision: string): Promise<ScriptRun> {
   const script = parseScript(readFileSync(entry.script, 'utf8'), entry.script);
   const lines: TraceLine[] = [];
+  const states = new Map<number, string>();
   const notes: string[] = [];
   let testbed: Testbed | null = null;
   try {
@@ -76,13 +108,16 @@ export async function observeScript(entry: IndexEntry, revision: string): Promis
       kernel: 'v6.1.192',
       maxSteps: SCRIPT_STEPS,
     });
-    await runScript(testbed, script, (line) => lines.push(line));
+    await runScript(testbed, script, (line) => {
+      lines.push(line);
+      states.set(line.n, deviceStates().join('; '));
+    });
   } catch (error) {
     notes.push(failure(error));
   }
   for (const f of testbed?.machine.findings ?? []) notes.push(finding(f));
   for (const line of testbed?.machine.log ?? []) if (ALARM.test(line)) notes.push(`log ${line}`);
-  return { lines, notes: [...new Set(notes)] };
+  return { lines, states, notes: [...new Set(notes)] };
 }
 
 /** Lines of a recording that a run answers differently: `<line>: <operation>`. */
@@ -105,6 +140,11 @@ export function againstRun(entry: IndexEntry, was: ScriptRun, run: ScriptRun): s
     if (skip.has(n) || (got !== undefined && text(got) === want)) continue;
     result.push(`line ${n}: ${got?.op ?? 'not reached'}: ${brief(got)}, not ${want.slice(0, 120)}`);
   }
+  for (const [n, want] of was.states) {
+    const got = run.states.get(n);
+    if (got !== want)
+      result.push(`line ${n}: ${now.get(n)?.op ?? ''}: leaves ${got ?? 'nothing'}, not ${want}`);
+  }
   return result;
 }
 
@@ -114,6 +154,7 @@ function text(line: TraceLine): string {
 }
 
 function brief(value: unknown, room = 120): string {
-  const all = JSON.stringify(value, (_key, v: unknown) => (typeof v === 'bigint' ? String(v) : v)) ?? 'nothing';
+  const all =
+    JSON.stringify(value, (_key, v: unknown) => (typeof v === 'bigint' ? String(v) : v)) ?? 'nothing';
   return all.length > room ? `${all.slice(0, room)}...` : all;
 }

@@ -5,7 +5,16 @@
  */
 
 import ts from 'typescript';
-import { asksFlag, calleeName, callsIn, type Deed, deedOf, deedOfCall, isAssignment, localFlags } from './deeds.ts';
+import {
+  asksFlag,
+  calleeName,
+  callsIn,
+  type Deed,
+  deedOf,
+  deedOfCall,
+  isAssignment,
+  localFlags,
+} from './deeds.ts';
 import { commute, effectsOf, isJump, isNaming, usesUnset } from './effects.ts';
 import type { Subject } from './scope.ts';
 
@@ -145,7 +154,11 @@ class Collector {
     if (deed !== null) this.#leaveOut(statement, deed);
     if (ts.isIfStatement(statement)) {
       if (this.#condition(statement, statement.expression)) result = 'check';
-    } else if (ts.isExpressionStatement(statement) || ts.isVariableStatement(statement) || ts.isReturnStatement(statement)) {
+    } else if (
+      ts.isExpressionStatement(statement) ||
+      ts.isVariableStatement(statement) ||
+      ts.isReturnStatement(statement)
+    ) {
       this.#values(statement, statement);
     }
     return result;
@@ -175,7 +188,9 @@ class Collector {
         const value = successOf(call);
         const { right } = expression;
         if (value !== null && unwrapped(right) === call)
-          this.#add(deed, 'left out', statement, statement, [{ from: right.getStart(), to: right.end, text: value }]);
+          this.#add(deed, 'left out', statement, statement, [
+            { from: right.getStart(), to: right.end, text: value },
+          ]);
         return;
       }
       this.#add(deed, 'left out', statement, statement, [{ ...whole, text: ';' }], { same });
@@ -205,22 +220,37 @@ class Collector {
     const [first, second] = step > 0 ? [statements[at], other] : [other, statements[at]];
     const [a, b] = [effectsOf(first), effectsOf(second)];
     if (usesUnset(a, b, (name) => this.#unset(name, first))) return;
-    // What lies between only names things; it stays, unless the one that moves up needs them.
-    const between = statements.slice(Math.min(at, to) + 1, Math.max(at, to)).map(effectsOf);
-    if (between.some((e) => [...e.declares].some((name) => b.names.has(name)))) return;
-    const asserts = deed === 'assert' && !callsIn(other).some((c) => deedOfCall(c) === 'lock') && a.writes.size + b.writes.size === 0;
+    const asserts = deed === 'assert' && this.#passes(statements[at], other);
     const same = asserts ? SAME_ASSERT : commute(a, b) ? SAME_ORDER : '';
-    const text = (s: ts.Statement): string => this.#text.slice(s.getStart(), s.end);
+    // Down over the next one is the same as up over the one before.
+    const pair = `${first.pos} ${second.pos}`;
+    if (this.#seen.has(pair)) return;
+    this.#seen.add(pair);
+    const statement = statements[at];
+    const text = this.#text.slice(statement.getStart(), statement.end);
     this.#add(
       deed,
       step > 0 ? 'moved down' : 'moved up',
       first,
-      statements[at],
+      statement,
       [
-        { from: first.getStart(), to: first.end, text: text(second) },
-        { from: second.getStart(), to: second.end, text: text(first) },
+        { from: statement.getStart(), to: statement.end, text: '' },
+        step > 0
+          ? { from: other.end, to: other.end, text: `\n${text}` }
+          : { from: other.getStart(), to: other.getStart(), text: `${text}\n` },
       ],
       { same },
+    );
+  }
+
+  /** May an assertion about a lock go past a statement? When that does nothing to this lock. */
+  #passes(assertion: ts.Statement, other: ts.Statement): boolean {
+    const [call] = callsIn(assertion);
+    const lock = call?.arguments[0]?.getText();
+    return (
+      lock !== undefined &&
+      calleeName(call).startsWith('lockdep_assert') &&
+      callsIn(other).every((c) => c.arguments[0]?.getText() !== lock)
     );
   }
 
@@ -268,14 +298,25 @@ class Collector {
       return this.#parts(anchor, inner.right, value) || left;
     }
     const call = callsIn(inner).find((c) => deedOfCall(c) !== null);
-    if (call === undefined && !asksFlag(inner, this.#locals) && !this.#asksResult(anchor, inner)) return false;
+    if (call === undefined && !asksFlag(inner, this.#locals) && !this.#asksResult(anchor, inner))
+      return false;
     const whole = { from: condition.getStart(), to: condition.end };
     for (const value of neutral) {
-      const as = neutral.length > 1 || condition.parent !== anchor ? `${oneLine(inner.getText())} = ${value}` : undefined;
+      const as =
+        neutral.length > 1 || condition.parent !== anchor
+          ? `${oneLine(inner.getText())} = ${value}`
+          : undefined;
       const rest = as === undefined ? {} : { as };
       this.#add('check', 'check left out', anchor, anchor, [{ ...whole, text: value }], rest);
       if (call !== undefined)
-        this.#add('check', 'result ignored', anchor, anchor, [{ ...whole, text: `(${inner.getText()}, ${value})` }], rest);
+        this.#add(
+          'check',
+          'result ignored',
+          anchor,
+          anchor,
+          [{ ...whole, text: `(${inner.getText()}, ${value})` }],
+          rest,
+        );
     }
     return true;
   }
@@ -285,7 +326,8 @@ class Collector {
     const { parent } = anchor;
     if (!ts.isBlock(parent) && !ts.isCaseOrDefaultClause(parent)) return false;
     const before = parent.statements[parent.statements.indexOf(anchor) - 1];
-    if (before === undefined || !(ts.isExpressionStatement(before) || ts.isVariableStatement(before))) return false;
+    if (before === undefined || !(ts.isExpressionStatement(before) || ts.isVariableStatement(before)))
+      return false;
     if (!callsIn(before).some((c) => deedOfCall(c) !== null)) return false;
     const { writes, declares } = effectsOf(before);
     let found = false;
