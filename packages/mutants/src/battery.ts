@@ -5,6 +5,7 @@
  */
 
 import { type Scenario, scenarios, type Schedule } from '@vfio-lab/scenarios';
+import { revision as load } from '@vfio-lab/series';
 import { type IndexEntry, readIndex, recordingsDir } from '@vfio-lab/testbed';
 import { againstRecording, againstRun, ObservedScenario, observeScript, type ScriptRun } from './observe.ts';
 
@@ -32,9 +33,7 @@ export interface Program {
 /** Every program for a revision: scenarios in their order, then the recordings of that revision, then all other scripts. */
 export function programsFor(revision: string): Program[] {
   const entries = readIndex(recordingsDir());
-  const own = entries.filter(
-    (e) => e.revision === revision || `${e.revision}@${revision.split('@')[1]}` === revision,
-  );
+  const own = entries.filter((e) => load(e.revision).name === revision);
   const key = (e: IndexEntry): string => `${e.name} on ${e.machineName}`;
   const seen = new Set(own.map(key));
   const others: IndexEntry[] = [];
