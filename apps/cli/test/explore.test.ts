@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only
-import { mkdtempSync, readdirSync, readFileSync } from 'node:fs';
+import { mkdtempSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import os from 'node:os';
 import path from 'node:path';
 import { describe, expect, it } from 'vitest';
@@ -84,9 +84,44 @@ describe('vfio-lab explore', () => {
       folder,
     );
     expect(out).toContain('undirected-suspend');
+    expect(out).toContain('packages/series/src/whatif/exit-order.ts:');
     expect(out).toContain('not all was searched');
-    const page = readdirSync(folder).find((f) => f.endsWith('.html')) ?? '';
-    expect(readFileSync(path.join(folder, page), 'utf8')).toContain('<svg');
+    expect(out).toMatch(/both\n {2}guest: EXIT ok; host: lspci answered; awake in D0 \| 01:00\.0 D0 active/);
+    const files = readdirSync(folder).sort();
+    expect(files).toEqual([
+      'exit-vs-host-access-v4+exit-order-1.html',
+      'exit-vs-host-access-v4+exit-order-1.json',
+      'exit-vs-host-access-v4+exit-order-against-v4.html',
+    ]);
+    const page = readFileSync(path.join(folder, files[0]), 'utf8');
+    for (const part of [
+      'guest, meanwhile in',
+      'vfio_pci_core_feature_pm()',
+      'pm_runtime_engaged = false',
+      '01:00.0',
+    ])
+      expect(page).toContain(part);
+    expect(page).not.toMatch(/<script|https?:|@import|url\(/);
+
+    const again = await cli('explore', '--replay', path.join(folder, files[1]));
+    expect(again.status).toBe(3);
+    expect(again.out).toContain('undirected-suspend');
+    expect(again.out).toContain('before atomic usage_count: host goes on');
+    expect(
+      Math.max(...again.out.split('\n').map((line) => (line.indexOf('/') < 0 ? line.length : 0))),
+    ).toBeLessThanOrEqual(100);
+    const elsewhere = await cli('explore', '--replay', path.join(folder, files[1]), '--revision', 'v4');
+    expect(elsewhere.status).toBe(0);
+    expect(elsewhere.out).toContain('does not show here');
+  });
+
+  it('what --replay cannot take', async () => {
+    const folder = mkdtempSync(path.join(os.tmpdir(), 'explore-'));
+    const file = path.join(folder, 'x.json');
+    writeFileSync(file, '{"version":1,"what":"exit-vs-host-access"}');
+    expect(await cli('explore', '--replay', file)).toMatchObject({ status: 2, out: '' });
+    expect(await cli('explore', '--replay', 'guest')).toMatchObject({ status: 2, out: '' });
+    expect(await cli('explore')).toMatchObject({ status: 2, out: '' });
   });
 
   it('a strategy that does not exist', async () => {

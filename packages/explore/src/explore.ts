@@ -7,6 +7,7 @@ import { Interleavings, SharedObjects } from './brute.ts';
 import { Nondeterminism } from './chooser.ts';
 import { Dpor, type Unit } from './dpor.ts';
 import type { Execution } from './execution.ts';
+import { explain } from './explain.ts';
 import type { Search } from './exhaust.ts';
 import { type Interesting, Pct, Pos, RandomWalk, Urw } from './samplers.ts';
 import type { Observation, Subject, SubjectFinding } from './subject.ts';
@@ -257,8 +258,9 @@ export async function explore(subject: Subject, opts: ExploreOptions = {}): Prom
       segments: [],
     });
   }
-  const findings: Found[] = [];
-  for (const c of session.found.values()) findings.push(await shortest(subject, c));
+  const short: Found[] = [];
+  for (const c of session.found.values()) short.push(await shortest(subject, c));
+  const findings = await explain(subject, short);
   return {
     strategy,
     exhausted,

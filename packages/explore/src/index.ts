@@ -11,4 +11,6 @@ export * from './samplers.ts';
 export * from './token.ts';
 export * from './explore.ts';
 export * from './scenario-subject.ts';
+export * from './compare.ts';
+export * from './explain.ts';
 export * from './report.ts';

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only
-import { machine, type Obj, type Op, type Policy, type Task } from '@vfio-lab/sim';
+import { machine, type Obj, type Op, type Policy, type Task, trace } from '@vfio-lab/sim';
 import { mutex, rw_semaphore, spinlock_t, wait_queue_head_t } from '@vfio-lab/locking';
 import { type Chooser } from './chooser.ts';
 import {
@@ -67,6 +67,11 @@ function kindOfOp(op: Op): number {
       if (op.kind === 'irq') return LOCAL;
       return op.write ? WAIT : JOIN;
   }
+}
+
+/** What a task is about to do, in words. */
+function siteText({ kind, obj }: Op): string {
+  return obj.name.startsWith(kind) ? `an access to ${obj.name}` : `${kind} ${obj.name}`;
 }
 
 interface Known {
@@ -167,7 +172,7 @@ export class MachineChooser implements Policy {
     this.#last = null;
   }
 
-  pick(_running: Task | null, enabled: readonly Task[]): Task {
+  pick(running: Task | null, enabled: readonly Task[]): Task {
     if (enabled.length === 1 && enabled[0] === this.#main) return this.#main;
     this.#settle();
     const list = this.#list;
@@ -190,6 +195,8 @@ export class MachineChooser implements Policy {
     const passed = machine.idles !== this.#idles;
     this.#idles = machine.idles;
     const task = list[this.#chooser.choose(n, this.#tids, this.#ops, this.#enabled, passed)];
+    if (machine.tracing && running !== null && task !== running && enabled.includes(running))
+      trace('preempt', `before ${siteText(running.op)}: ${task.name} goes on`);
     const step = { task, op: task.op, code: this.#code(task).code };
     this.#last = step;
     this.steps.push(step);

@@ -72,7 +72,7 @@ export class ScenarioSubject implements Subject {
     this.last = run;
     this.lastSteps = policy.chooser?.steps ?? [];
     policy.chooser?.end();
-    return { outcome: run.outcome, findings: run.findings };
+    return { outcome: [run.outcome, run.end].filter((s) => s !== '').join(' | '), findings: run.findings };
   }
 
   readonly tables: Tables = {

@@ -10,6 +10,8 @@ export interface SubjectFinding {
   fns: string[];
   held: string[];
   detail?: Record<string, unknown>;
+  /** C functions that other tasks were in the middle of. */
+  others?: { task: string; fns: readonly string[] }[];
 }
 
 /** What came of one execution. */

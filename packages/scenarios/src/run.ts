@@ -28,6 +28,8 @@ export interface ScenarioRun {
   revision: string;
   /** What the user saw, as one string. */
   outcome: string;
+  /** How devices and eventfds were when the programs had ended, and what calls failed; '' when they did not end. */
+  end: string;
   findings: Finding[];
   /** The schedule of the programs as a token; '' under the default. */
   schedule: string;

@@ -12,7 +12,14 @@ import {
   spawn,
   trace,
 } from '@vfio-lab/sim';
-import { bootTestbed, checkClosed, checkInUse, checkUnbound, type Testbed } from '@vfio-lab/testbed';
+import {
+  bootTestbed,
+  checkClosed,
+  checkInUse,
+  checkUnbound,
+  endState,
+  type Testbed,
+} from '@vfio-lab/testbed';
 import { Lab } from './lab.ts';
 import type { RunOptions, ScenarioRun, Schedule } from './run.ts';
 import type { Scenario } from './scenario.ts';
@@ -41,6 +48,7 @@ export class Stage {
   #policy: Policy = new RunToBlock();
   #token = '';
   #ended = false;
+  #end = '';
 
   private constructor(scenario: Scenario, opts: RunOptions) {
     this.scenario = scenario;
@@ -106,6 +114,7 @@ export class Stage {
     await scenario.check?.(lab, state);
     this.#opts.inspect?.(lab, 'check');
     checkInUse(testbed);
+    this.#end = endState(testbed);
     trace('phase', 'exit');
     await testbed.exitProcess();
     await lab.settle();
@@ -144,6 +153,7 @@ export class Stage {
     this.#policy = policyOf(schedule);
     this.#token = '';
     this.#ended = false;
+    this.#end = '';
     const m = this.#testbed.machine;
     if (this.#ready) await m.resume();
     const policy = this.#policy;
@@ -151,6 +161,7 @@ export class Stage {
       scenario: this.scenario.name,
       revision: this.#opts.revision,
       outcome: this.#ended ? this.#lab.outcome() || 'ok' : unfinished(this.#lab, m.findings),
+      end: this.#end,
       findings: [...m.findings],
       schedule: this.#ended ? this.#token : m.schedule,
       leftAt: policy instanceof ReplayPolicy ? policy.left_at : -1,

@@ -70,7 +70,7 @@ export function traceFlags(vdev: vfio_pci_core_device): void {
       get: () => value,
       set: (to: unknown) => {
         const shown = typeof to === 'boolean' ? String(to) : to === null ? 'NULL' : 'set';
-        if (to !== value) trace('flag', `${name} = ${shown}`);
+        if (to !== value) trace('flag', `${name} = ${shown}`, { device: vdev.pdev.dev.name });
         value = to;
       },
     });

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 export * from './at-rest.ts';
 export * from './boot.ts';
+export { endState } from './end-state.ts';
 export * from './compare.ts';
 export * from './machine-file.ts';
 export * from './recordings.ts';

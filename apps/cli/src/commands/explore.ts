@@ -4,27 +4,30 @@ import { mkdirSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
 import { pathToFileURL } from 'node:url';
 import type {
+  Comparison,
+  Reached,
+  Side,
   Exploration,
   ExploreOptions,
   Found,
   Interesting,
+  Stack,
   Model,
-  Row,
-  ScenarioSubject,
   Strategy,
   Subject,
   Unit,
 } from '@vfio-lab/explore';
 import type { CAC } from 'cac';
 import { UsageError } from '../program.ts';
+import { placesOf, readFinding, replayCommand, storyOf, writeFindings } from '../ui/findings.ts';
 import { interruptible } from '../ui/interrupt.ts';
 import { colors, type Io, readInput, width, writeJson } from '../ui/io.ts';
 import { progress } from '../ui/progress.ts';
-import { cut } from '../ui/text.ts';
+import { wrap } from '../ui/text.ts';
 import { count } from './scenario.ts';
 
 interface Options {
-  revision: string;
+  revision?: string;
   against?: string;
   strategy: string;
   bound?: number;
@@ -35,16 +38,19 @@ interface Options {
   save?: string;
   resume?: string;
   first?: boolean;
+  findings?: string;
   replay?: string;
   html?: string;
   json?: boolean;
 }
 
+const DEFAULT_REVISION = 'v4';
+
 /** Registers the command. */
 export function register(cli: CAC, io: Io): void {
   cli
-    .command('explore <what>', 'Search the schedules of a scenario, or of a model in a file (model.ts)')
-    .option('--revision <name>', 'Driver to run it on', { default: 'v4' })
+    .command('explore [what]', 'Search the schedules of a scenario, or of a model in a file (model.ts)')
+    .option('--revision <name>', `Driver to run it on (default: ${DEFAULT_REVISION})`)
     .option('--against <name>', 'Another one: compare the outcomes that each can reach')
     .option('--strategy <name>', 'exhaustive, random, pct, pos, urw, surw, portfolio', {
       default: 'exhaustive',
@@ -57,28 +63,50 @@ export function register(cli: CAC, io: Io): void {
     .option('--save <file>', 'When the search is stopped, write what is left to a file')
     .option('--resume <file>', 'Go on with what --save has written')
     .option('--first', 'Stop with the first finding')
-    .option('--replay <schedule>', 'One execution under a schedule that was printed before')
-    .option('--html <folder>', 'Write a page with a sequence diagram for each finding')
+    .option('--findings <folder>', 'Write each finding to a file that --replay takes')
+    .option(
+      '--replay <schedule>',
+      'One execution, drawn: under a schedule that was printed, or a file of --findings',
+    )
+    .option('--html <folder>', 'Write a page with a sequence diagram for each finding, and its file')
     .option('--json', 'Print the result as JSON')
     .example('  vfio-lab explore exit-vs-host-access --revision v4+exit-order --first --html findings')
     .example('  vfio-lab explore my-model.ts')
-    .action((what: string, options: Options) => run(what, options, io));
+    .action((what: string | undefined, options: Options) => run(what, options, io));
 }
 
-async function run(what: string, options: Options, io: Io): Promise<number> {
-  const { STRATEGIES } = await import('@vfio-lab/explore');
+async function run(what: string | undefined, options: Options, io: Io): Promise<number> {
+  const { STRATEGIES, compareSearches, stacksOf } = await import('@vfio-lab/explore');
   if (!(STRATEGIES as readonly string[]).includes(options.strategy)) {
     throw new UsageError(`no strategy "${options.strategy}"`, `there are ${STRATEGIES.join(', ')}`);
   }
   if (options.replay !== undefined) return replayOne(what, options, io);
-  const revisions = [options.revision, ...(options.against === undefined ? [] : [options.against])];
+  if (what === undefined)
+    throw new UsageError(
+      'explore needs something to search',
+      'name a scenario (vfio-lab scenarios) or a model.ts',
+    );
+  const revisions = [
+    options.revision ?? DEFAULT_REVISION,
+    ...(options.against === undefined ? [] : [options.against]),
+  ];
   const results: Exploration[] = [];
   for (const revision of isFile(what) ? [''] : revisions)
     results.push(await one(what, revision, options, io));
-  if (options.json === true) writeJson(io, toJson(what, revisions, results));
-  else io.stdout.write(`${results.flatMap((r, i) => render(what, revisions[i], r, io)).join('\n')}\n`);
-  if (results.length > 1 && options.json !== true)
-    io.stdout.write(`${compare(revisions, results, io).join('\n')}\n`);
+  if (options.json === true) writeJson(io, toJson(what, revisions, results, compareSearches));
+  else {
+    for (const [i, r] of results.entries()) {
+      const place = await placesOf(isFile(what) || r.findings.length === 0 ? '' : revisions[i]);
+      const stacks = (f: Found): Stack[] => stacksOf(f, place);
+      io.stdout.write(`${render(what, revisions[i], r, stacks, io).join('\n')}\n`);
+    }
+  }
+  if (results.length > 1) {
+    const [a, b] = results.map((result, i) => ({ revision: revisions[i], result }));
+    if (options.json !== true)
+      io.stdout.write(`${compare(what, a, b, compareSearches(a, b), io).join('\n')}\n`);
+    if (options.html !== undefined) await writeComparison(what, a, b, options.html, io);
+  }
   return results.some((r) => r.findings.length > 0) ? 3 : 0;
 }
 
@@ -137,7 +165,8 @@ async function one(what: string, revision: string, options: Options, io: Io): Pr
   interrupt.end();
   if (options.save !== undefined && result.left !== null)
     writeFileSync(options.save, JSON.stringify(result.left));
-  if (options.html !== undefined) await pages(what, revision, result, subject, options.html, io);
+  const folders = { saved: options.findings, html: options.html };
+  await writeFindings(what, revision, result.findings, result.executions, subject, folders, io);
   return result;
 }
 
@@ -172,114 +201,72 @@ async function patchedObjects(subject: Subject, revision: string): Promise<Inter
   };
 }
 
-function command(what: string, revision: string, schedule: string): string {
-  return `vfio-lab explore ${what}${revision === '' ? '' : ` --revision ${revision}`} --replay '${schedule}'`;
-}
-
-async function replayOne(what: string, options: Options, io: Io): Promise<number> {
-  const { parseToken, replay } = await import('@vfio-lab/explore');
-  const revision = isFile(what) ? '' : options.revision;
-  const subject = await subjectOf(what, revision);
-  if ('tracing' in subject) subject.tracing = true;
-  const { observation, replay: r } = await replay(subject, parseToken(String(options.replay)));
+/** One execution under a schedule, or under that of a finding that was saved. */
+async function replayOne(what: string | undefined, options: Options, io: Io): Promise<number> {
+  const { replayTraced, textDiagram, textFinding } = await import('@vfio-lab/explore');
+  const given = String(options.replay);
+  const saved = /\.json$/.test(given) ? readFinding(given) : null;
+  const target = what ?? saved?.what;
+  if (target === undefined)
+    throw new UsageError('a schedule needs something to run', 'name a scenario or a model, or give a file');
+  const revision = isFile(target) ? '' : (options.revision ?? saved?.revision ?? DEFAULT_REVISION);
+  const schedule = saved?.schedule ?? given;
+  const subject = await subjectOf(target, revision);
+  const run = await replayTraced(subject, schedule);
+  const { observation, replay: r } = run;
+  const status = observation.findings.length > 0 ? 3 : 0;
   if (options.json === true) {
     writeJson(io, {
+      scenario: target,
+      revision: revision === '' ? null : revision,
       ...observation,
       leftAt: r.leftAt,
       steps: r.execution.length,
       preemptions: r.preemptions,
     });
-    return observation.findings.length > 0 ? 3 : 0;
+    return status;
   }
   const paint = colors(io);
-  const lines = [`${paint.bold(what)}${revision === '' ? '' : ` on ${revision}`}: ${observation.outcome}`];
-  for (const f of observation.findings) lines.push(`  ${paint.red(f.kind)}: ${f.text}`);
+  const head = `${paint.bold(target)}${revision === '' ? '' : ` on ${revision}`}`;
+  const lines = [...wrap(`${head}: ${observation.outcome}`, width(io))];
   if (r.leftAt > 0)
     lines.push(
       `  ${paint.yellow(`part ${r.leftAt} of the schedule does not fit here; from there on it went its own way`)}`,
     );
-  const { textDiagram } = await import('@vfio-lab/explore');
-  const rows = await rowsFor(subject, r.execution);
-  lines.push(
-    '',
-    ...textDiagram(
-      {
-        title: what,
-        finding: { kind: '', text: '', task: '', fns: [], held: [] },
-        facts: [],
-        command: '',
-        rows,
-      },
-      width(io),
-    ),
-  );
+  const told =
+    observation.findings.find((f) => f.kind === saved?.finding.kind) ?? observation.findings[0] ?? null;
+  const story = await storyOf(target, revision, subject, run, schedule, told);
+  lines.push('', ...textDiagram(story, width(io)), '');
+  for (const f of observation.findings) {
+    const one = f === told ? story : await storyOf(target, revision, subject, run, schedule, f);
+    const [first, ...rest] = textFinding({ ...one, command: '' }, width(io));
+    lines.push(paint.red(first), ...rest);
+  }
+  if (saved !== null && !observation.findings.some((f) => f.kind === saved.finding.kind))
+    lines.push(paint.yellow(`${saved.finding.kind}, which the file is about, does not show here`));
+  if (observation.findings.length === 0) lines.push(paint.green('no findings'));
   io.stdout.write(`${lines.join('\n')}\n`);
-  return observation.findings.length > 0 ? 3 : 0;
+  return status;
 }
 
-/** The last run as rows of a diagram: the timeline of a machine, the steps of a model. */
-async function rowsFor(
-  subject: Subject,
-  execution: { length: number; tid: number[]; op: number[] },
-): Promise<Row[]> {
-  const { programEvents, rowsOf, siteOf } = await import('@vfio-lab/explore');
-  const events = (subject as Partial<ScenarioSubject>).last?.events;
-  if (Array.isArray(events)) return rowsOf(programEvents(events));
-  const rows: Row[] = [];
-  for (let i = 0; i < execution.length; i++) {
-    rows.push({
-      task: subject.taskName(execution.tid[i]),
-      text: siteOf(subject, execution.op[i]).replace(':', ' '),
-      where: '',
-      locks: '',
-      state: '',
-      kind: 'step',
-    });
-  }
-  return rows;
-}
-
-async function pages(
-  what: string,
-  revision: string,
-  result: Exploration,
-  subject: Subject,
-  folder: string,
-  io: Io,
-): Promise<void> {
-  const { htmlPage, parseToken, replay } = await import('@vfio-lab/explore');
+/** Write the comparison of two searches as a page; tells on stderr. */
+async function writeComparison(what: string, a: Side, b: Side, folder: string, io: Io): Promise<void> {
+  const { comparisonPage } = await import('@vfio-lab/explore');
   mkdirSync(folder, { recursive: true });
-  for (const [i, f] of result.findings.entries()) {
-    if ('tracing' in subject) subject.tracing = true;
-    const { replay: r } = await replay(subject, parseToken(f.schedule));
-    const rows = await rowsFor(subject, r.execution);
-    const page = htmlPage({
-      title: `${f.kind} in ${path.basename(what)}${revision === '' ? '' : ` on ${revision}`}`,
-      finding: f,
-      facts: [
-        ['found', `in execution ${f.at} of ${result.executions}`],
-        ['schedule', `${f.preemptions} preemptions, ${f.steps} steps`],
-      ],
-      command: command(what, revision, f.schedule),
-      rows: rows.some((r) => r.kind === 'finding')
-        ? rows
-        : [...rows, { task: f.task, text: f.kind, where: '', locks: '', state: '', kind: 'finding' }],
-    });
-    const stem = path.join(
-      folder,
-      `${path.basename(what).replace(/\W+/g, '-')}-${revision || 'model'}-${i + 1}`,
-    );
-    writeFileSync(`${stem}.html`, page);
-    writeFileSync(
-      `${stem}.json`,
-      `${JSON.stringify({ what, revision, finding: f.kind, schedule: f.schedule }, null, 2)}\n`,
-    );
-    if ('tracing' in subject) subject.tracing = false;
-    io.stderr.write(`vfio-lab: wrote ${stem}.html\n`);
-  }
+  const file = path.join(folder, `${what}-${a.revision}-against-${b.revision}.html`);
+  writeFileSync(
+    file,
+    comparisonPage(what, a, b, (rev, schedule) => replayCommand(what, rev, schedule)),
+  );
+  io.stderr.write(`vfio-lab: wrote ${file}\n`);
 }
 
-function toJson(what: string, revisions: string[], results: Exploration[]): unknown {
+function toJson(
+  what: string,
+  revisions: string[],
+  results: Exploration[],
+  compareSearches: (a: Side, b: Side) => Comparison,
+): unknown {
   const list = results.map((r, i) => ({
     scenario: what,
     revision: isFile(what) ? null : revisions[i],
@@ -297,20 +284,35 @@ function toJson(what: string, revisions: string[], results: Exploration[]): unkn
     outcomes: Object.fromEntries(r.outcomes),
     findings: r.findings.map((f) => ({
       ...f,
-      command: command(what, isFile(what) ? '' : revisions[i], f.schedule),
+      command: replayCommand(what, isFile(what) ? '' : revisions[i], f.schedule),
     })),
   }));
   if (list.length === 1) return list[0];
-  const [a, b] = results;
+  const [a, b] = results.map((result, i) => ({ revision: revisions[i], result }));
+  const c = compareSearches(a, b);
+  const withCommand = (revision: string, o: Reached): Reached & { command: string } => ({
+    ...o,
+    command: replayCommand(what, revision, o.schedule),
+  });
   return {
     ...list[0],
     against: list[1],
-    onlyFirst: [...a.outcomes.keys()].filter((o) => !b.outcomes.has(o)),
-    onlySecond: [...b.outcomes.keys()].filter((o) => !a.outcomes.has(o)),
+    proved: c.proved,
+    both: c.both,
+    onlyFirst: c.onlyFirst.map((o) => withCommand(a.revision, o)),
+    onlySecond: c.onlySecond.map((o) => withCommand(b.revision, o)),
+    findingsOnlyFirst: c.findingsOnlyFirst.map((f) => f.kind),
+    findingsOnlySecond: c.findingsOnlySecond.map((f) => f.kind),
   };
 }
 
-function render(what: string, revision: string, r: Exploration, io: Io): string[] {
+function render(
+  what: string,
+  revision: string,
+  r: Exploration,
+  stacks: (f: Found) => Stack[],
+  io: Io,
+): string[] {
   const paint = colors(io);
   const rate = r.seconds > 0 ? `, ${Math.round(r.executions / r.seconds)}/s` : '';
   const all = r.exhausted ? paint.green('exhausted') : paint.yellow(`not exhausted (${r.stopped})`);
@@ -323,35 +325,54 @@ function render(what: string, revision: string, r: Exploration, io: Io): string[
     lines.push(
       `  every execution of pct hits a bug of its depth with a probability of at least ${r.pctBound.toExponential(1)}`,
     );
-  for (const [outcome, o] of [...r.outcomes].sort((x, y) => y[1].runs - x[1].runs))
-    lines.push(`  ${String(o.runs).padStart(8)}  ${outcome}`);
+  for (const [outcome, o] of [...r.outcomes].sort((x, y) => y[1].runs - x[1].runs)) {
+    const [first, ...rest] = wrap(outcome, width(io) - 12);
+    lines.push(`  ${String(o.runs).padStart(8)}  ${first}`, ...rest.map((line) => `            ${line}`));
+  }
   if (r.findings.length === 0) lines.push(`  ${paint.green('no findings')}`);
-  for (const f of r.findings) lines.push(...renderFinding(what, isFile(what) ? '' : revision, f, io));
+  for (const f of r.findings)
+    lines.push(...renderFinding(what, isFile(what) ? '' : revision, f, stacks(f), io));
   return lines;
 }
 
-function renderFinding(what: string, revision: string, f: Found, io: Io): string[] {
+function preemptions(n: number): string {
+  return n === 1 ? '1 preemption' : `${n} preemptions`;
+}
+
+function renderFinding(what: string, revision: string, f: Found, stacks: readonly Stack[], io: Io): string[] {
   const paint = colors(io);
-  const held = f.held.length > 0 ? `, holding ${f.held.join(', ')}` : '';
+  const lines = [`  ${paint.red(f.kind)}: ${f.text}`];
+  for (const s of stacks) {
+    const held = s.held.length > 0 ? `, holding ${s.held.join(', ')}` : '';
+    lines.push(`    ${s.title}${held}`);
+    for (const { fn, c, ts } of s.frames.toReversed())
+      lines.push(paint.dim(`      ${fn}()  ${c.replace(/^drivers\//, '')}  ${ts}`.trimEnd()));
+  }
+  const executions = f.runs === 1 ? '1 execution has it' : `${f.runs} executions have it`;
   return [
-    `  ${paint.red(f.kind)}: ${f.text}`,
-    ...(f.task === '' ? [] : [`    in ${f.task}${f.fns.length > 0 ? `: ${f.fns.join(' > ')}` : ''}${held}`]),
-    `    ${f.runs} executions, first the ${f.at}th; shortest with ${f.preemptions} preemptions, ${f.steps} steps:`,
-    `    ${command(what, revision, f.schedule)}`,
+    ...lines,
+    `    ${executions}, number ${f.at} first; shortest: ${preemptions(f.preemptions)}, ${f.steps} steps:`,
+    `    ${replayCommand(what, revision, f.schedule)}`,
   ];
 }
 
-function compare(revisions: string[], results: Exploration[], io: Io): string[] {
+function compare(what: string, a: Side, b: Side, c: Comparison, io: Io): string[] {
   const paint = colors(io);
   const lines = [''];
-  for (const [i, r] of results.entries()) {
-    const other = results[1 - i];
-    const only = [...r.outcomes].filter(([o]) => !other.outcomes.has(o));
-    lines.push(`${paint.bold(`only ${revisions[i]}`)}${only.length === 0 ? ': nothing' : ''}`);
-    for (const [outcome, o] of only)
-      lines.push(`  ${outcome}`, `    ${cut(command('...', revisions[i], o.schedule), width(io) - 4)}`);
-  }
-  if (results.some((r) => !r.exhausted))
-    lines.push(paint.yellow('not all was searched: an outcome may be missing on either side'));
+  const side = (s: Side, only: readonly Reached[], findings: readonly Found[]): void => {
+    lines.push(
+      `${paint.bold(`only ${s.revision}`)}${only.length + findings.length === 0 ? ': nothing' : ''}`,
+    );
+    for (const o of only) {
+      lines.push(...wrap(o.outcome, width(io) - 2).map((line) => `  ${line}`));
+      lines.push(`    ${replayCommand(what, s.revision, o.schedule)}`);
+    }
+    for (const f of findings) lines.push(`  ${paint.red(f.kind)}: ${f.text}`);
+  };
+  side(a, c.onlyFirst, c.findingsOnlyFirst);
+  side(b, c.onlySecond, c.findingsOnlySecond);
+  lines.push(`${paint.bold('both')}${c.both.length === 0 ? ': nothing' : ''}`);
+  for (const o of c.both) lines.push(...wrap(o.outcome, width(io) - 2).map((line) => `  ${line}`));
+  if (!c.proved) lines.push(paint.yellow('not all was searched: an outcome may be missing on either side'));
   return lines;
 }

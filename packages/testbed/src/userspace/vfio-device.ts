@@ -20,7 +20,8 @@ import {
   VFIO_TYPE1v2_IOMMU,
 } from '@vfio-lab/headers';
 import { errno_name, sizeof } from '@vfio-lab/kernel';
-import { machine, trace } from '@vfio-lab/sim';
+import { current, machine, trace } from '@vfio-lab/sim';
+import { note_error } from '../end-state.ts';
 import { REGION_SHIFT, REGIONS } from '../script/language.ts';
 import { bufferOf, type User } from './user.ts';
 
@@ -29,6 +30,7 @@ const MAP_SHARED = 1;
 
 /** What the user asked for and got, for the timeline. */
 function told(what: string, ret: number): number {
+  if (ret < 0) note_error(current.name, `${what} ${errno_name(-ret)}`);
   if (machine.tracing) trace('user', `${what}: ${ret < 0 ? errno_name(-ret) : ret}`, { ret });
   return ret;
 }
