@@ -3,7 +3,7 @@
  * mm/slab: allocation. What is allocated is written down until it is freed, which finds leaks, double frees and frees
  * of what was never allocated. With kasan on, a freed struct also tells when somebody touches it.
  */
-import { type BeforeRestore, current, machine, now, report, type Task } from '@vfio-lab/sim';
+import { type BeforeRestore, current, type Machine, machine, now, report, type Task } from '@vfio-lab/sim';
 
 export type gfp_t = number;
 export const GFP_KERNEL: gfp_t = 0xcc0;
@@ -218,7 +218,8 @@ function poison(s: Slab, obj: object, a: Allocation): void {
   const p: Poison = { obj, values: { ...obj }, told: false };
   s.poisoned.push(p);
   const tell = (key: string, how: string): void => {
-    if (p.told) return;
+    // Whoever looks when the machine does not run is no part of it.
+    if (p.told || (machine as Machine | undefined) === undefined) return;
     p.told = true;
     report('use-after-free', `${how} of .${key} in a freed ${a.what} allocated by ${who(a)}`, {
       allocation: a,

@@ -129,12 +129,12 @@ export class Checkpoint {
     const keys = fieldsOf(object);
     // What an accessor gives is kept elsewhere, and asking may have effects.
     for (const key of Reflect.ownKeys(object)) visit(Object.getOwnPropertyDescriptor(object, key)?.value);
-    if (keys.length > 0) this.shape(object, keys);
     if ('before_restore' in object) {
       const listener = object as BeforeRestore;
       this.listeners.push(listener);
       listener.at_checkpoint?.();
     }
+    if (keys.length > 0) this.shape(object, keys);
     // A literal or a null-prototype object may serve as a table that gains and loses entries.
     const proto: unknown = Object.getPrototypeOf(object);
     if ((proto === Object.prototype || proto === null) && Object.isExtensible(object))
