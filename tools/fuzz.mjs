@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0-only
-// Random system calls against every topology; see packages/testbed/test/fuzz.ts.
+// Random system calls against every topology and every recorded machine; see packages/testbed/test/fuzz.ts.
 //
-//   npm run fuzz -- [--ops 1000000] [--seed 1] [--revision v7] [--topology gpu,sriov] [--jobs 2]
+//   npm run fuzz -- [--ops 1000000] [--seed 1] [--revision v7] [--machine gpu,sriov,machineA] [--jobs 2]
 //
-// The operations are divided among the topologies. Prints a line each; a program that goes wrong is printed, as short
+// The operations are divided among the machines. Prints a line each; a program that goes wrong is printed, as short
 // as it can be, in the language of scripts. Exit code 1 when there was one.
 import { spawn } from 'node:child_process';
 import { readdirSync } from 'node:fs';
@@ -19,19 +19,27 @@ const { values } = parseArgs({
     ops: { type: 'string', default: '1000000' },
     seed: { type: 'string', default: '1' },
     revision: { type: 'string', default: 'v7' },
-    topology: { type: 'string' },
+    machine: { type: 'string' },
     jobs: { type: 'string', default: String(Math.min(2, os.availableParallelism())) },
   },
 });
-const known = readdirSync(path.join(testbed, 'topologies'))
-  .filter((file) => file.endsWith('.json'))
-  .map((file) => path.basename(file, '.json'));
-const names = values.topology === undefined ? known : values.topology.split(',');
+await import('./register.mjs');
+const { recordingsDir, topologyNames } = await import(
+  pathToFileURL(path.join(testbed, 'src', 'index.ts')).href
+);
+const recorded = path.join(recordingsDir(), 'machines');
+const known = [
+  ...topologyNames(),
+  ...readdirSync(recorded)
+    .map((file) => path.basename(file, '.json'))
+    .filter((name) => /^machine[^.]*$/.test(name)),
+];
+const names = values.machine === undefined ? known : values.machine.split(',');
 const [ops, seed, jobs] = [values.ops, values.seed, values.jobs].map(Number);
 const wrong = [
   ...names
     .filter((name) => !known.includes(name))
-    .map((name) => `no topology ${name}: there are ${known.join(', ')}`),
+    .map((name) => `no machine ${name}: there are ${known.join(', ')}`),
   ...[ops, seed, jobs]
     .filter((n) => !Number.isSafeInteger(n) || n < 0)
     .map(() => '--ops, --seed and --jobs take a number'),
@@ -39,11 +47,11 @@ const wrong = [
 
 /** @param {string} name */
 async function one(name) {
-  await import('./register.mjs');
   const { fuzz } = await import(pathToFileURL(path.join(testbed, 'test', 'fuzz.ts')).href);
   const started = performance.now();
   const share = Math.ceil(ops / names.length);
-  const r = await fuzz(name, values.revision, share, seed + known.indexOf(name));
+  const machine = topologyNames().includes(name) ? name : path.join(recorded, `${name}.json`);
+  const r = await fuzz(machine, values.revision, share, seed + known.indexOf(name));
   const seconds = (performance.now() - started) / 1000;
   const defects = [...r.known].map(([kind, n]) => `${kind} in ${n}`).join(', ');
   process.stdout.write(
@@ -56,22 +64,13 @@ async function one(name) {
   }
 }
 
-/** Each topology in a process of its own, `jobs` at a time. */
+/** Each machine in a process of its own, `jobs` at a time. */
 async function all() {
   const queue = [...names];
   const worker = async () => {
     for (let name = queue.shift(); name !== undefined; name = queue.shift()) {
       const share = String(Math.ceil(ops / names.length));
-      const args = [
-        '--ops',
-        share,
-        '--seed',
-        String(seed),
-        '--revision',
-        values.revision,
-        '--topology',
-        name,
-      ];
+      const args = ['--ops', share, '--seed', String(seed), '--revision', values.revision, '--machine', name];
       const child = spawn(process.execPath, [path.join(root, 'tools', 'boot.mjs'), 'fuzz', ...args], {
         stdio: 'inherit',
       });

@@ -29,7 +29,7 @@ describe('random system calls', () => {
       'set_iommu C0 3',
     ];
     setup.push('device D0 G0 0000:01:00.0');
-    const c = { topology: 'no-pm', revision: 'v7', options: '', kasan: false, setup };
+    const c = { machine: 'no-pm', revision: 'v7', options: '', kasan: false, setup };
     const ops = [
       'set_irqs D0 DEFD|TRIGGER intx 0 1 efd:-1',
       'set_irqs D0 DNONE|MASK intx 0 1',
