@@ -42,7 +42,7 @@ import { type Revision, revision } from '@vfio-lab/series';
 import { current, InputError, Machine, type Policy } from '@vfio-lab/sim';
 import { isHostDriver, loadHostDriver } from './host-drivers.ts';
 import { watch_intx_use } from './intx-use.ts';
-import type { MachineDescription, MachineDevice } from './machine-file.ts';
+import { type MachineDescription, type MachineDevice, parentOf } from './machine-file.ts';
 import { topology } from './topology.ts';
 
 export interface BootOptions {
@@ -341,12 +341,6 @@ function interruptLine(d: MachineDevice, byBdf: Map<string, MachineDevice>): num
     pin = ((pin - 1 + slot) & 3) + 1;
     at = parent;
   }
-}
-
-/** Address of the bridge above, null on a root bus. */
-function parentOf(d: MachineDevice): string | null {
-  const above = d.path.split('/').at(-2) ?? '';
-  return above.startsWith('pci') ? null : above;
 }
 
 /** What a boot derives from a device's description, the same every time. */

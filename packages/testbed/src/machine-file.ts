@@ -63,7 +63,7 @@ export function readMachineFile(file: string): MachineDescription {
   const wmasks = existsSync(wmaskFile) ? readJson(wmaskFile) : {};
   const platformFile = path.join(dir, 'platform.json');
   const platforms = existsSync(platformFile) ? readJson(platformFile) : {};
-  const platform = (platforms[name] ?? {}) as Json;
+  const platform = object(platforms[name] ?? {}, `${platformFile}: ${name}`);
   if (!Array.isArray(json.devices)) {
     throw new InputError(
       'no array "devices"',
@@ -71,30 +71,74 @@ export function readMachineFile(file: string): MachineDescription {
       'give a machine file: {"devices": [{"bdf", "path", "config", ...}]}',
     );
   }
-  const devices = json.devices.map((d: unknown, i) =>
-    device(
+  const devices = json.devices.map((value: unknown, i) => {
+    const d = object(value, `${file}: devices[${i}]`);
+    const masks = typeof d.bdf === 'string' ? wmasks[d.bdf] : undefined;
+    return device(
       d,
-      (wmasks[(d as Json).bdf as string] ?? null) as Json | null,
+      masks === undefined ? null : object(masks, `${wmaskFile}: ${String(d.bdf)}`),
       `${file}: devices[${i}]`,
       wmaskFile,
-    ),
-  );
-  const seen = new Set<string>();
-  for (const d of devices) {
-    if (seen.has(d.bdf))
-      throw new InputError(`two devices at ${d.bdf}`, file, 'give each function its own address');
-    seen.add(d.bdf);
-  }
+    );
+  });
+  checkTree(devices, file);
+  const resources = platform.powerResources ?? [];
+  if (!Array.isArray(resources))
+    throw new InputError(
+      '"powerResources" is not an array',
+      `${platformFile}: ${name}`,
+      'list them in an array',
+    );
   return {
     name,
     devices,
     biosYear: typeof platform.biosYear === 'number' ? platform.biosYear : 2014,
-    powerResources: ((platform.powerResources ?? []) as Json[]).map((r, i) =>
-      powerResource(r, `${platformFile}: ${name}.powerResources[${i}]`),
-    ),
+    powerResources: resources.map((r: unknown, i) => {
+      const where = `${platformFile}: ${name}.powerResources[${i}]`;
+      return powerResource(object(r, where), where);
+    }),
     hotplug: typeof platform.hotplug === 'string' ? platform.hotplug : 'none',
     hotResetOfPcieSlots: typeof platform.hotResetOfPcieSlots === 'string' ? platform.hotResetOfPcieSlots : '',
   };
+}
+
+function object(value: unknown, where: string): Json {
+  if (typeof value !== 'object' || value === null || Array.isArray(value))
+    throw new InputError('not an object', where, 'write {...}');
+  return value as Json;
+}
+
+/** Address of the bridge above a device, null on the root bus. */
+export function parentOf(d: MachineDevice): string | null {
+  const up = d.path.split('/').at(-2) ?? '';
+  return up.startsWith('pci') ? null : up;
+}
+
+/** Every device once, below a bridge that is there and whose bus numbers say so. Throws InputError. */
+function checkTree(devices: readonly MachineDevice[], file: string): void {
+  const byBdf = new Map<string, MachineDevice>();
+  for (const d of devices) {
+    if (byBdf.has(d.bdf))
+      throw new InputError(`two devices at ${d.bdf}`, file, 'give each function its own address');
+    byBdf.set(d.bdf, d);
+  }
+  for (const d of devices) {
+    const up = parentOf(d);
+    const bridge = up === null ? undefined : byBdf.get(up);
+    if (up !== null && (bridge === undefined || (bridge.config[0x0e] & 0x7f) !== 1))
+      throw new InputError(
+        `${d.bdf} is below ${up}, which is no bridge`,
+        file,
+        'give "path" as sysfs has it',
+      );
+    const bus = `0000:${(bridge?.config[0x19] ?? 0).toString(16).padStart(2, '0')}`;
+    if (!d.bdf.startsWith(`${bus}:`) || bridge === d)
+      throw new InputError(
+        `${d.bdf} is not on bus ${bus}, which ${up === null ? 'is the root bus' : `${up} leads to`}`,
+        file,
+        'make address, "path" and the bus numbers in the config space of its bridge agree',
+      );
+  }
 }
 
 /** Parse a JSON file that holds an object. Throws InputError. */
@@ -118,8 +162,7 @@ export function readJson(file: string): Json {
   return value as Json;
 }
 
-function device(value: unknown, masks: Json | null, where: string, maskFile: string): MachineDevice {
-  const d = value as Json;
+function device(d: Json, masks: Json | null, where: string, maskFile: string): MachineDevice {
   const bad = (member: string, wanted: string): InputError =>
     new InputError(`"${member}" is not ${wanted}`, where, `give ${wanted}`);
   if (typeof d.bdf !== 'string' || !/^[0-9a-f]{4}:[0-9a-f]{2}:[0-9a-f]{2}\.[0-7]$/.test(d.bdf))
@@ -129,14 +172,21 @@ function device(value: unknown, masks: Json | null, where: string, maskFile: str
   const config = typeof d.config === 'string' ? parseHex(d.config) : null;
   if (config === null || (config.length !== 256 && config.length !== 4096))
     throw bad('config', '256 or 4096 bytes in hex');
-  if (typeof d.attrs !== 'object' || d.attrs === null) throw bad('attrs', 'an object of sysfs texts');
+  if (!isTexts(d.attrs)) throw bad('attrs', 'an object of sysfs texts');
+  for (const line of (d.attrs.resource ?? '').split('\n')) {
+    const [start, end, flags, ...more] = line.trim().split(/\s+/).map(Number);
+    if (line.trim() !== '' && !(start >= 0 && end >= 0 && flags >= 0 && more.length === 0))
+      throw bad('attrs.resource', 'lines of start, end and flags');
+  }
+  const group = d.iommu_group ?? -1;
+  if (!Number.isSafeInteger(group)) throw bad('iommu_group', 'a number');
   return {
     bdf: d.bdf,
     path: d.path,
-    iommuGroup: typeof d.iommu_group === 'number' ? d.iommu_group : -1,
+    iommuGroup: group as number,
     driver: typeof d.driver === 'string' ? d.driver : '',
-    attrs: d.attrs as Record<string, string>,
-    files: Array.isArray(d.files) ? (d.files as string[]) : [],
+    attrs: d.attrs,
+    files: Array.isArray(d.files) ? d.files.filter((f) => typeof f === 'string') : [],
     config,
     wmask: masks === null ? null : writeMask(masks.wmask, config.length, `${maskFile}: ${d.bdf}.wmask`),
     w1c: masks === null ? null : maskBytes(masks.w1c, config.length, `${maskFile}: ${d.bdf}.w1c`),
@@ -144,17 +194,23 @@ function device(value: unknown, masks: Json | null, where: string, maskFile: str
   };
 }
 
+function isTexts(value: unknown): value is Record<string, string> {
+  return (
+    typeof value === 'object' && value !== null && Object.values(value).every((v) => typeof v === 'string')
+  );
+}
+
 /** `{"0x4": "07"}` -> bytes by offset. Beyond the last byte that was measured hardware is taken to be writable. */
 function writeMask(value: unknown, length: number, where: string): Uint8Array {
   const bytes = maskBytes(value, length, where);
-  const last = Math.max(0xff, ...Object.keys((value ?? {}) as Json).map(Number));
+  const last = Math.max(0xff, ...Object.keys(object(value ?? {}, where)).map(Number));
   return bytes.fill(0xff, Math.min(last + 1, length));
 }
 
 /** `{"0x4": "07"}` -> bytes by offset. */
 function maskBytes(value: unknown, length: number, where: string): Uint8Array {
   const bytes = new Uint8Array(length);
-  for (const [key, text] of Object.entries((value ?? {}) as Json)) {
+  for (const [key, text] of Object.entries(object(value ?? {}, where))) {
     const off = Number(key);
     const mask = typeof text === 'string' ? parseHex(text) : null;
     if (!Number.isInteger(off) || off < 0 || off >= length || mask === null || mask.length !== 1) {
@@ -170,7 +226,8 @@ function maskBytes(value: unknown, length: number, where: string): Uint8Array {
 }
 
 function powerResource(r: Json, where: string): PowerResource {
-  if (typeof r.name !== 'string' || !Array.isArray(r._PR0) || !Array.isArray(r._PR3)) {
+  const addresses = (v: unknown): boolean => Array.isArray(v) && v.every((a) => typeof a === 'string');
+  if (typeof r.name !== 'string' || !addresses(r._PR0) || !addresses(r._PR3)) {
     throw new InputError('not a power resource', where, 'give "name", "_PR0" and "_PR3"');
   }
   const off = typeof r.off === 'string' ? r.off : '';

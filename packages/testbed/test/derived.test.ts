@@ -5,9 +5,25 @@ import { tmpdir } from 'node:os';
 import path from 'node:path';
 import fc from 'fast-check';
 import { afterAll, describe, expect, it } from 'vitest';
-import { type IndexEntry, readIndex, recordingsDir, replay, type ReplayRequest } from '../src/index.ts';
 import {
+  bootTestbed,
+  type IndexEntry,
+  parseScript,
+  readMachineFile,
+  readIndex,
+  recordingsDir,
+  replay,
+  type ReplayRequest,
+  runScript,
+  type TraceLine,
+} from '../src/index.ts';
+import { applyEdit, type Edit, edits } from './derived-edits.ts';
+import {
+  type DeviceJson,
+  isEndpoint,
   loadMachine,
+  type MachineJson,
+  moveCapabilities,
   renumberLine,
   renumberMachine,
   renumberScript,
@@ -16,7 +32,7 @@ import {
 } from './derived.ts';
 
 const SEED = Number(process.env['VFIO_LAB_SEED'] ?? 20_221_126);
-const RUNS = Number(process.env['VFIO_LAB_RUNS'] ?? 25);
+const RUNS = Number(process.env['VFIO_LAB_RUNS'] ?? 15);
 
 const recordings = recordingsDir();
 const machines = path.join(recordings, 'machines');
@@ -82,6 +98,145 @@ describe(`machines with other numbers (seed ${SEED})`, () => {
         expect(differences.slice(0, 3), path.basename(e.against)).toEqual([]);
       }),
       { seed: SEED, numRuns: RUNS },
+    );
+  });
+});
+
+/** What every function must stand: information, config space, interrupts, low power, resets. */
+function scriptFor(m: MachineJson, bdf: string): string {
+  const group = m.devices.find((d) => d.bdf === bdf)?.iommu_group;
+  const members = m.devices.filter((d) => d.iommu_group === group && isEndpoint(d)).map((d) => d.bdf);
+  const sweep = Array.from({ length: 64 }, (_, i) => 4 * i).filter((off) => off !== 4);
+  return [
+    'load_vfio',
+    ...members.map((b) => `bind ${b}`),
+    'container C',
+    `group G ${bdf}`,
+    'set_container G C',
+    'set_iommu C 1',
+    `device D G ${bdf}`,
+    'info D',
+    ...Array.from({ length: 10 }, (_, i) => `region D ${i} argsz=512`),
+    ...Array.from({ length: 6 }, (_, i) => `irq D ${i}`),
+    'hotreset_info D argsz=4096',
+    'rd D cfg 0 256',
+    'rd D cfg 0 4096',
+    'wr D cfg 4 2 7',
+    'efd E',
+    ...['intx', 'msi', 'msix'].flatMap((irq) => [
+      `set_irqs D DEFD|TRIGGER ${irq} 0 1 efd:E`,
+      `set_irqs D DNONE|TRIGGER ${irq} 0 1`,
+      'efd_rd E 20',
+      `set_irqs D DNONE|TRIGGER ${irq} 0 0`,
+    ]),
+    ...Array.from({ length: 6 }, (_, i) => `rd D bar${i} 0 4`),
+    'mmap M D bar0 0 0x1000 rw',
+    'mrd M 0 4',
+    'feature D SET|LP_ENTRY',
+    `syswait ${bdf}/power/runtime_status suspended 1000`,
+    'mrd M 0 4',
+    'rd D bar0 0 4',
+    `hostcfg_r ${bdf} 0 64`,
+    'feature D SET|LP_EXIT',
+    ...sweep.flatMap((off) => [
+      `rd D cfg ${off} 4`,
+      `wr D cfg ${off} 4 0xffffffff`,
+      `rd D cfg ${off} 4`,
+      `wr D cfg ${off} 4 0`,
+    ]),
+    'reset D',
+    'hotreset D fds:G',
+    'munmap M',
+    'close D',
+    `unbind ${bdf}`,
+    `pm ${bdf}`,
+  ].join('\n');
+}
+
+async function run(machine: MachineJson, script: string): Promise<TraceLine[]> {
+  const file = storeMachine(path.join(dir, 'machines'), 'derived', machine);
+  const testbed = await bootTestbed({
+    revision: 'v7',
+    machine: readMachineFile(file),
+    kernel: 'v6.1.192',
+    maxSteps: 2_000_000,
+  });
+  const lines: TraceLine[] = [];
+  await runScript(testbed, parseScript(script, 'derived.vt'), (l) => lines.push(l));
+  for (const f of testbed.machine.findings) lines.push({ n: 0, op: 'finding', kind: f.kind, text: f.text });
+  return lines;
+}
+
+function edited(name: string, changes: readonly Edit[]): MachineJson {
+  const m = loadMachine(machines, name);
+  for (const change of changes) applyEdit(m, change);
+  return m;
+}
+
+describe(`machines with other devices (seed ${SEED})`, () => {
+  it('boot, and every function answers every operation', async () => {
+    await fc.assert(
+      fc.asyncProperty(
+        fc.constantFrom('machineA', 'machineB', 'machineP'),
+        edits,
+        fc.nat(),
+        async (name, changes, which) => {
+          const m = edited(name, changes);
+          const endpoints = m.devices.filter(isEndpoint);
+          fc.pre(endpoints.length > 0);
+          const { bdf } = endpoints[which % endpoints.length];
+          const script = scriptFor(m, bdf);
+          const lines = await run(m, script);
+          expect(lines.filter((l) => l.n === 0)).toEqual([]);
+          expect(lines).toHaveLength(script.split('\n').length);
+          expect(lines.find((l) => l.op === `bind ${bdf}`)).toMatchObject({ driver: 'vfio-pci' });
+          expect(lines.at(-1)).toMatchObject({ power_state: 'D0', runtime_usage: '1' });
+        },
+      ),
+      { seed: SEED, numRuns: RUNS },
+    );
+  });
+});
+
+describe(`capabilities in other places (seed ${SEED})`, () => {
+  it.each(['0000:02:00.0', '0000:03:00.0', '0000:01:00.0'])('of %s work there', async (bdf) => {
+    await fc.assert(
+      fc.asyncProperty(fc.array(fc.nat(0xffff), { minLength: 16, maxLength: 16 }), async (how) => {
+        const m = loadMachine(machines, 'machineA');
+        const d = m.devices.find((x) => x.bdf === bdf) as DeviceJson;
+        let next = 0;
+        const at = moveCapabilities(m, d, (n) => how[next++ % how.length] % n);
+        const [pm, msi, msix] = [0x01, 0x05, 0x11].map((id) => at.get(id));
+        const lines = await run(
+          m,
+          [
+            `load_vfio\nbind ${bdf}\ncontainer C\ngroup G ${bdf}\nset_container G C\nset_iommu C 1\ndevice D G ${bdf}`,
+            'irq D msi\nirq D msix\nefd E\nwr D cfg 4 2 6',
+            ...(msi === undefined
+              ? []
+              : [
+                  'set_irqs D DEFD|TRIGGER msi 0 1 efd:E',
+                  `hostcfg_r ${bdf} ${msi + 2} 1`,
+                  'set_irqs D DNONE|TRIGGER msi 0 0',
+                ]),
+            ...(msix === undefined
+              ? []
+              : ['set_irqs D DEFD|TRIGGER msix 0 1 efd:E', `hostcfg_r ${bdf} ${msix + 3} 1`]),
+            ...(pm === undefined ? [] : [`wr D cfg ${pm + 4} 2 3`, `pm ${bdf}`]),
+          ].join('\n'),
+        );
+        const result = (op: string): TraceLine => lines.find((l) => l.op.startsWith(op)) as TraceLine;
+        expect(lines.filter((l) => l.rc === -1 || l.n === 0)).toEqual([]);
+        expect([result('irq D msi').count, result('irq D msix').count].map((n) => Number(n) > 0)).toEqual([
+          msi !== undefined,
+          msix !== undefined,
+        ]);
+        const byte = (l: TraceLine): number => parseInt(l.data as string, 16);
+        if (msi !== undefined) expect(byte(result(`hostcfg_r ${bdf} ${msi + 2} 1`)) & 1).toBe(1);
+        if (msix !== undefined) expect(byte(result(`hostcfg_r ${bdf} ${msix + 3} 1`)) & 0x80).toBe(0x80);
+        if (pm !== undefined) expect(result('pm ').power_state).toBe('D3hot');
+      }),
+      { seed: SEED, numRuns: Math.ceil(RUNS / 5) },
     );
   });
 });

@@ -177,8 +177,11 @@ export function moveCapabilities(
     b.bytes.copy(c, places[i]);
     c[places[i] + 1] = places[i + 1] ?? 0;
     const give = (table: Record<string, string>, bytes: (string | undefined)[]): void => {
-      for (const [k, byte] of bytes.entries())
-        if (byte !== undefined) table[`0x${(places[i] + k).toString(16)}`] = byte;
+      for (const [k, byte] of bytes.entries()) {
+        const key = `0x${(places[i] + k).toString(16)}`;
+        if (byte === undefined) delete table[key];
+        else table[key] = byte;
+      }
     };
     give(masks.wmask, b.wmask);
     give(masks.w1c, b.w1c);

@@ -61,6 +61,7 @@ export const hostOps: OpSpec[] = [
   {
     name: 'bind',
     args: { BDF: 'bdf', 'driver?': 'text' },
+    options: { driver: 'text' },
     async run(s, a): Promise<Fields> {
       const bdf = a.BDF as string;
       const override = await write(
@@ -117,7 +118,7 @@ export const hostOps: OpSpec[] = [
   },
   {
     name: 'syswait',
-    args: { P: 'text', V: 'text', 'ms?': 'num' },
+    args: { P: 'text', V: 'text', 'ms?': 'ms' },
     async run(s, a) {
       const limit = (a.ms as number | undefined) ?? 2000;
       let now = await value(s, a.P as string);
@@ -139,7 +140,7 @@ export const hostOps: OpSpec[] = [
   },
   {
     name: 'hostcfg_r',
-    args: { BDF: 'bdf', OFF: 'num', LEN: 'num' },
+    args: { BDF: 'bdf', OFF: 'num', LEN: 'length' },
     async run(s, a) {
       const r = await s.testbed.configRead(a.BDF as string, a.OFF as number, a.LEN as number);
       return typeof r === 'number' ? rcFields(r) : { rc: r.length, data: toHex(r) };
@@ -147,7 +148,7 @@ export const hostOps: OpSpec[] = [
   },
   {
     name: 'hostcfg_w',
-    args: { BDF: 'bdf', OFF: 'num', LEN: 'num', VAL: 'num' },
+    args: { BDF: 'bdf', OFF: 'num', LEN: 'length', VAL: 'num' },
     async run(s, a) {
       const bytes = Uint8Array.from(
         { length: a.LEN as number },

@@ -37,14 +37,14 @@ async function access(
 export const memoryOps: OpSpec[] = [
   {
     name: 'rd',
-    args: { D: 'name', REGION: 'region', OFF: 'num', LEN: 'num' },
+    args: { D: 'name', REGION: 'region', OFF: 'num', LEN: 'length' },
     async run(s, a) {
       return readFields(await s.user.pread(s.fd(a.D as string), a.LEN as number, position(a)));
     },
   },
   {
     name: 'wr',
-    args: { D: 'name', REGION: 'region', OFF: 'num', LEN: 'num', VALUE: 'u64' },
+    args: { D: 'name', REGION: 'region', OFF: 'num', LEN: 'length', VALUE: 'u64' },
     async run(s, a) {
       return rcFields(
         await s.user.pwrite(
@@ -78,7 +78,7 @@ export const memoryOps: OpSpec[] = [
   },
   {
     name: 'read_seq',
-    args: { X: 'name', LEN: 'num' },
+    args: { X: 'name', LEN: 'length' },
     async run(s, a) {
       return readFields(await s.user.read(s.fd(a.X as string), a.LEN as number));
     },
@@ -154,7 +154,7 @@ export const memoryOps: OpSpec[] = [
   },
   {
     name: 'efd_rd',
-    args: { E: 'name', 'ms?': 'num' },
+    args: { E: 'name', 'ms?': 'ms' },
     async run(s, a) {
       const { ret, count } = await s.user.eventfdRead(s.fd(a.E as string), (a.ms as number | undefined) ?? 0);
       return { ...rcFields(ret), count: Number(count) };

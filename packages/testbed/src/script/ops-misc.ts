@@ -29,7 +29,7 @@ export const miscOps: OpSpec[] = [
   },
   {
     name: 'sleep',
-    args: { MS: 'num' },
+    args: { MS: 'ms' },
     async run(_s, a) {
       await sleep_ns((a.MS as number) * NS_PER_MS);
       return {};
@@ -45,7 +45,7 @@ export const miscOps: OpSpec[] = [
   },
   {
     name: 'join',
-    args: { TAG: 'name', 'ms?': 'num' },
+    args: { TAG: 'name', 'ms?': 'ms' },
     async run(s, a) {
       const task = s.background.get(a.TAG as string);
       if (task === undefined) return { done: true };

@@ -15,6 +15,8 @@ export type ArgType =
   | 'list'
   | 'bdf'
   | 'num'
+  | 'length'
+  | 'ms'
   | 'u64'
   | 'flags'
   | 'region'

@@ -64,6 +64,9 @@ export function parseScript(text: string, file: string, table: ReadonlyMap<strin
   return { file, ops };
 }
 
+const MOST_BYTES = 1n << 28n;
+const MOST_MS = 86_400_000n;
+
 interface Token {
   text: string;
   at: number;
@@ -143,6 +146,16 @@ function parseArg(
     case 'num': {
       const v = parseInteger(text);
       if (v === null) throw bad('a number');
+      return Number(v);
+    }
+    case 'length': {
+      const v = parseInteger(text);
+      if (v === null || v < 0n || v > MOST_BYTES) throw bad('a number of bytes (at most 256 MiB)');
+      return Number(v);
+    }
+    case 'ms': {
+      const v = parseInteger(text);
+      if (v === null || v < 0n || v > MOST_MS) throw bad('a time in ms (at most a day)');
       return Number(v);
     }
     case 'u64': {
