@@ -4,6 +4,7 @@ import { describe, expect, it } from 'vitest';
 import { explore, type Exploration, replay } from '../src/explore.ts';
 import type { Unit } from '../src/dpor.ts';
 import { type Body, defineModel, type Model, ModelSubject } from '../src/model.ts';
+import { objOf } from '../src/ops.ts';
 import { htmlPage, textDiagram } from '../src/report.ts';
 import { Pct, Pos, RandomWalk, type Sampler, Urw } from '../src/samplers.ts';
 import { ScenarioSubject } from '../src/scenario-subject.ts';
@@ -240,15 +241,13 @@ describe('a search in parts', () => {
 });
 
 describe('sampling', () => {
-  const independent = (a: number, b: number): Model =>
+  /** Tasks that write so many times each, every one to a variable of its own. */
+  const independent = (...steps: number[]): Model =>
     defineModel('independent', (m) => {
-      for (const [name, steps] of [
-        ['a', a],
-        ['b', b],
-      ] as const) {
-        const x = m.variable(name, 0);
-        m.task(name, function* (): Body {
-          for (let i = 0; i < steps; i++) yield* x.write(i);
+      for (const [t, n] of steps.entries()) {
+        const x = m.variable(`x${t}`, 0);
+        m.task(`t${t}`, function* (): Body {
+          for (let i = 0; i < n; i++) yield* x.write(i);
         });
       }
     });
@@ -261,36 +260,88 @@ describe('sampling', () => {
       sampler.begin();
       subject.run(sampler);
       const key = sampler.execution.tid.slice(0, sampler.execution.length).join('');
+      // The first run is for counting.
       if (i > 0) seen.set(key, (seen.get(key) ?? 0) + 1);
     }
     return [...seen.values()];
   }
 
-  it('URW: every interleaving of 4 + 4 steps equally often (chi-square, 69 degrees of freedom, 0.1 %)', () => {
-    const counts = spread(new Urw(7), independent(4, 4), 14_001);
-    expect(counts).toHaveLength(70);
-    const chi = counts.reduce((sum, c) => sum + (c - 200) ** 2 / 200, 0);
-    expect(chi).toBeLessThan(111.1);
-  });
+  const chiSquare = (counts: number[], expected: number): number =>
+    counts.reduce((sum, c) => sum + (c - expected) ** 2 / expected, 0);
+
+  // The quantile that chi-square exceeds with p = 0.001 when all interleavings are equally likely.
+  it.each([
+    ['4 + 4', [4, 4], 70, 111.1],
+    ['3 + 3 + 3', [3, 3, 3], 1680, 1863],
+  ] as const)(
+    'URW: every interleaving of %s steps equally often (p = 0.001)',
+    (_name, steps, n, quantile) => {
+      const counts = spread(new Urw(7), independent(...steps), n * 60 + 1);
+      expect(counts).toHaveLength(n);
+      expect(chiSquare(counts, 60)).toBeLessThan(quantile);
+    },
+  );
 
   it('a uniform walk is not uniform over interleavings', () => {
-    const counts = spread(new RandomWalk(7), independent(4, 4), 14_001);
-    expect(counts.reduce((sum, c) => sum + (c - 200) ** 2 / 200, 0)).toBeGreaterThan(200);
+    expect(chiSquare(spread(new RandomWalk(7), independent(4, 4), 14_001), 200)).toBeGreaterThan(200);
+  });
+
+  /** Of 10,000 executions, the part in which a sampler hits a bug of depth 2. */
+  function hits(sampler: Sampler): number {
+    const subject = new ModelSubject(lostUpdate());
+    let n = 0;
+    for (let i = 0; i < 10_000; i++) {
+      sampler.begin();
+      n += subject.run(sampler).findings.length > 0 ? 1 : 0;
+    }
+    return n / 10_000;
+  }
+
+  it('PCT hits a bug of depth 2 more often than its bound says', () => {
+    const pct = new Pct(3, 2);
+    const rate = hits(pct);
+    // Two tasks; so many decisions as there were at most.
+    expect(pct.bound).toBeCloseTo(1 / (2 * pct.decisions), 10);
+    expect(rate).toBeGreaterThan(pct.bound);
   });
 
   it.each([
-    ['pct', new Pct(3, 2)],
     ['pos', new Pos(3)],
     ['urw', new Urw(3)],
     ['surw', new Urw(3, (op) => (op & 1) === 1)],
-  ])('%s hits a bug of depth 2 more often than PCT promises', (_name, sampler) => {
-    const subject = new ModelSubject(lostUpdate());
-    let hits = 0;
-    for (let i = 0; i < 2000; i++) {
-      sampler.begin();
-      hits += subject.run(sampler).findings.length > 0 ? 1 : 0;
-    }
-    expect(hits / 2000).toBeGreaterThan(1 / (2 * 3));
+  ])('so does %s', (_name, sampler) => {
+    expect(hits(sampler)).toBeGreaterThan(1 / (2 * 3));
+  });
+
+  it('SURW spreads what is interesting evenly, however much else there is to do', () => {
+    // Each task does two writes that matter among ten that do not: 6 orders of those.
+    const model = defineModel('few that matter', (m) => {
+      const x = m.variable('x', 0);
+      for (const name of ['a', 'b']) {
+        const own = m.variable(`own ${name}`, 0);
+        m.task(name, function* (): Body {
+          for (let i = 0; i < 12; i++) yield* (i % 6 === (name === 'a' ? 0 : 5) ? x : own).write(i);
+        });
+      }
+    });
+    const subject = new ModelSubject(model, { checks: false });
+    const matters = (op: number): boolean => subject.objName(objOf(op)) === 'x';
+    const orders = (sampler: Sampler): number[] => {
+      const seen = new Map<string, number>();
+      for (let i = 0; i <= 6000; i++) {
+        sampler.begin();
+        subject.run(sampler);
+        const { tid, op, length } = sampler.execution;
+        const key = tid.slice(0, length).filter((_, k) => matters(op[k]));
+        if (i > 0) seen.set(key.join(''), (seen.get(key.join('')) ?? 0) + 1);
+      }
+      return [...seen.values()];
+    };
+    const counts = orders(new Urw(11, matters));
+    expect(counts).toHaveLength(6);
+    // 5 degrees of freedom, p = 0.001
+    expect(chiSquare(counts, 1000)).toBeLessThan(20.5);
+    expect(chiSquare(orders(new RandomWalk(11)), 1000)).toBeGreaterThan(100);
   });
 });
 

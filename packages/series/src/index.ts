@@ -3,6 +3,7 @@ export * from './link.ts';
 export * from './types.ts';
 export * from './base.ts';
 export * from './revision.ts';
+export * from './touched.ts';
 export * from './uapi.ts';
 export * from './v3/index.ts';
 export * from './v4/index.ts';

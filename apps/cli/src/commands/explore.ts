@@ -139,6 +139,7 @@ async function one(what: string, revision: string, options: Options, io: Io): Pr
   const started = performance.now();
   const limit = options.executions === undefined ? Infinity : count('executions', options.executions, 1);
   const seconds = options.time ?? (revision === '' ? Infinity : 60);
+  const patched = await patchedObjects(subject, revision);
   const opts: ExploreOptions = {
     strategy: options.strategy as Strategy,
     executions: limit,
@@ -147,7 +148,7 @@ async function one(what: string, revision: string, options: Options, io: Io): Pr
     depth: count('depth', options.depth, 1),
     first: options.first === true,
     clock: () => performance.now(),
-    interesting: await patchedObjects(subject, revision),
+    interesting: patched.interesting,
     stop: async (p) => {
       const rate = (p.executions / (performance.now() - started)) * 1000;
       meter.update(
@@ -163,6 +164,8 @@ async function one(what: string, revision: string, options: Options, io: Io): Pr
   const result = await explore(subject, opts);
   meter.end();
   interrupt.end();
+  const spread = patched.seen();
+  if (spread.length > 0) io.stderr.write(`vfio-lab: evenly spread over ${spread.join(', ')}\n`);
   if (options.save !== undefined && result.left !== null)
     writeFileSync(options.save, JSON.stringify(result.left));
   const folders = { saved: options.findings, html: options.html };
@@ -178,26 +181,29 @@ function leftOver(file: string): Unit {
   return unit as Unit;
 }
 
-/** SURW looks at what the patches of the revision name: locks and fields whose last part appears in their functions. */
-async function patchedObjects(subject: Subject, revision: string): Promise<Interesting> {
-  if (revision === '') return () => true;
-  const { revision: load } = await import('@vfio-lab/series');
+/**
+ * SURW spreads the operations on what the patches of the revision touch: locks, fields, counters, the device. On a
+ * model, and on the base, it spreads all.
+ */
+async function patchedObjects(
+  subject: Subject,
+  revision: string,
+): Promise<{ interesting: Interesting; seen: () => string[] }> {
+  const all = { interesting: () => true, seen: () => [] };
+  if (revision === '') return all;
+  const { revision: load, touchedBy, touches } = await import('@vfio-lab/series');
   const { objOf } = await import('@vfio-lab/explore');
-  const { image } = load(revision);
-  const code = image
-    .patched()
-    .map((name) => String(image.table[name]))
-    .join('\n');
-  const words = new Set(code.match(/\w+/g));
+  const touched = touchedBy(load(revision));
+  if (touched.functions.length === 0) return all;
   const known = new Map<number, boolean>();
-  return (op) => {
-    const obj = objOf(op);
-    let yes = known.get(obj);
-    if (yes === undefined) {
-      const last = subject.objName(obj).match(/\w+$/)?.[0] ?? '';
-      known.set(obj, (yes = words.has(last)));
-    }
-    return yes;
+  return {
+    interesting: (op) => {
+      const obj = objOf(op);
+      let yes = known.get(obj);
+      if (yes === undefined) known.set(obj, (yes = touches(touched, subject.objName(obj))));
+      return yes;
+    },
+    seen: () => [...new Set([...known].filter(([, yes]) => yes).map(([obj]) => subject.objName(obj)))].sort(),
   };
 }
 
