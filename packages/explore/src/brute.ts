@@ -12,24 +12,25 @@ export class SharedObjects {
   size = 0;
   readonly #users = new Map<number, { tid: number; several: boolean; write: boolean; shared: boolean }>();
 
-  /** Learn from an execution. */
+  /** Learn from an execution, and from what its tasks were about to do when it ended. After races(). */
   learn(execution: Execution): void {
-    for (let i = 0; i < execution.length; i++) {
-      const op = execution.op[i];
-      const kind = kindOf(op);
-      if (kind === LOCAL || kind === JOIN) continue;
-      let user = this.#users.get(objOf(op));
-      if (user === undefined)
-        this.#users.set(
-          objOf(op),
-          (user = { tid: execution.tid[i], several: false, write: false, shared: false }),
-        );
-      if (user.tid !== execution.tid[i]) user.several = true;
-      if ((kind & 1) === 1) user.write = true;
-      if (user.several && user.write && !user.shared) {
-        user.shared = true;
-        this.size++;
-      }
+    for (let i = 0; i < execution.length; i++) this.#use(execution.tid[i], execution.op[i]);
+    for (const [t, op] of execution.blocked) this.#use(t, op);
+  }
+
+  #use(t: number, op: OpCode): void {
+    const kind = kindOf(op);
+    if (kind === LOCAL || kind === JOIN) return;
+    let user = this.#users.get(objOf(op));
+    if (user === undefined) {
+      user = { tid: t, several: false, write: false, shared: false };
+      this.#users.set(objOf(op), user);
+    }
+    if (user.tid !== t) user.several = true;
+    if ((kind & 1) === 1) user.write = true;
+    if (user.several && user.write && !user.shared) {
+      user.shared = true;
+      this.size++;
     }
   }
 

@@ -2,6 +2,7 @@
 import {
   ACQUIRE,
   ACQUIRE_SHARED,
+  ADD,
   dependent,
   isAcquire,
   isRelease,
@@ -30,6 +31,8 @@ interface ObjectState {
   /** The last event that may have changed it, and those that read it since. */
   write: number;
   reads: number[];
+  /** Those that added to it since. Reads among themselves are not ordered, nor are additions. */
+  adds: number[];
   /** The same for those that took it, releases left out. */
   taken: number;
   taken_shared: number[];
@@ -37,6 +40,20 @@ interface ObjectState {
   all: number[];
   /** Held exclusively. */
   exclusive: boolean;
+}
+
+const NONE: readonly number[] = [];
+
+/** What an acquisition depends on since the lock was last taken exclusively. */
+function takenSince(o: ObjectState, kind: number): readonly number[] {
+  return kind === ACQUIRE ? o.taken_shared : NONE;
+}
+
+/** What an access depends on since the last write. */
+function changedSince(o: ObjectState, kind: number): readonly number[] {
+  if ((kind & 1) === 0) return o.adds;
+  if (kind === ADD || o.adds.length === 0) return o.reads;
+  return [...o.reads, ...o.adds].sort((a, b) => a - b);
 }
 
 /** One step as recorded, for reports: task and operation. */
@@ -177,6 +194,7 @@ export class Execution {
           stamp: 0,
           write: -1,
           reads: [],
+          adds: [],
           taken: -1,
           taken_shared: [],
           all: [],
@@ -186,6 +204,7 @@ export class Execution {
         stamp: 0,
         write: -1,
         reads: [],
+        adds: [],
         taken: -1,
         taken_shared: [],
         all: [],
@@ -196,6 +215,7 @@ export class Execution {
       state.stamp = this.#stamp;
       state.write = -1;
       state.reads.length = 0;
+      state.adds.length = 0;
       state.taken = -1;
       state.taken_shared.length = 0;
       state.all.length = 0;
@@ -290,11 +310,18 @@ export class Execution {
     const o = this.#object(op);
     o.all.push(j);
     if (o.write >= 0) this.#join(j, o.write);
+    if (kind === ADD) {
+      for (const r of o.reads) this.#join(j, r);
+      o.adds.push(j);
+      return;
+    }
+    for (const a of o.adds) this.#join(j, a);
     if ((kind & 1) === 0) {
       o.reads.push(j);
     } else {
       for (const r of o.reads) this.#join(j, r);
       o.reads.length = 0;
+      o.adds.length = 0;
       o.write = j;
     }
     if (kind === RELEASE) o.exclusive = false;
@@ -323,7 +350,7 @@ export class Execution {
     const o = this.#object(op);
     const acquire = isAcquire(kind);
     const last = acquire ? o.taken : o.write;
-    const shared = acquire ? o.taken_shared : o.reads;
+    const since = acquire ? takenSince(o, kind) : changedSince(o, kind);
     // Readers kept a writer's try from succeeding; another reader may just as well come first.
     if (
       kind === ACQUIRE_SHARED &&
@@ -334,17 +361,17 @@ export class Execution {
     ) {
       this.#candidate(at, o.write, j, t, kind, enabler, pairs, blocked);
     }
-    if ((kind & 1) === 0 || shared.length === 0) {
+    if (since.length === 0) {
       if (last >= 0) this.#candidate(at, last, j, t, kind, enabler, pairs, blocked);
       return;
     }
-    for (let a = 0; a < shared.length; a++) {
+    for (let a = 0; a < since.length; a++) {
       let immediate = true;
-      for (let b = a + 1; b < shared.length && immediate; b++) {
-        if (this.before(shared[a], shared[b]) && (!acquire || this.#releasedBefore(shared[a], shared[b])))
+      for (let b = a + 1; b < since.length && immediate; b++) {
+        if (this.before(since[a], since[b]) && (!acquire || this.#releasedBefore(since[a], since[b])))
           immediate = false;
       }
-      if (immediate) this.#candidate(at, shared[a], j, t, kind, enabler, pairs, blocked);
+      if (immediate) this.#candidate(at, since[a], j, t, kind, enabler, pairs, blocked);
     }
   }
 

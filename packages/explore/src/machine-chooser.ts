@@ -5,6 +5,7 @@ import { type Chooser } from './chooser.ts';
 import {
   ACQUIRE,
   ACQUIRE_SHARED,
+  ADD,
   JOIN,
   kindOf,
   LOCAL,
@@ -56,6 +57,8 @@ function kindOfOp(op: Op): number {
     case 'trylock':
       if (isLock(op.obj)) return op.write ? TRY : TRY_SHARED;
       return WRITE;
+    case 'add':
+      return ADD;
     case 'start':
     case 'yield':
       return LOCAL;

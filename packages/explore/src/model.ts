@@ -7,6 +7,7 @@ import { type Chooser } from './chooser.ts';
 import {
   ACQUIRE,
   ACQUIRE_SHARED,
+  ADD,
   AWAIT,
   opCode,
   type OpCode,
@@ -110,6 +111,18 @@ class UpdateOp extends ObjectOp<Variable<unknown>> {
   }
 }
 
+class AddOp extends ObjectOp<Variable<unknown>> {
+  by = 0;
+
+  get verb(): string {
+    return 'add to';
+  }
+
+  perform(): void {
+    (this.on as Variable<number>).value += this.by;
+  }
+}
+
 class UntilOp extends ObjectOp<Variable<unknown>> {
   wanted: (value: unknown) => boolean = Boolean;
 
@@ -159,6 +172,13 @@ export class Variable<T> {
     const op = new UpdateOp(WRITE, this.#obj, this as Variable<unknown>);
     op.change = change as (value: unknown) => unknown;
     return (yield op) as T;
+  }
+
+  /** Add to a number and learn nothing of it; additions commute. */
+  *add(this: Variable<number>, by: number): Point<void> {
+    const op = new AddOp(ADD, this.#obj, this as Variable<unknown>);
+    op.by = by;
+    yield op;
   }
 
   /** Wait until the value is as wanted. */

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
  * Operations as the search sees them: one number, the object's number and what is done to it. Two operations depend
- * on each other when they touch one object and not both only read it.
+ * on each other when they touch one object and not both only read it, or both only add to it.
  */
 
 /** An access that reads and nothing else. */
@@ -19,6 +19,8 @@ export const TRY_SHARED = 6;
 export const TRY = 7;
 /** Waiting for a condition, and consuming what it waited for; disabled while it does not hold. */
 export const WAIT = 9;
+/** A change that tells nothing of what was there: two of them commute, with all else it is a write. */
+export const ADD = 11;
 /** Waiting for a condition without changing anything. */
 export const AWAIT = 14;
 /** Touches nothing that others see: start of a task, a yield. Depends on nothing. */
@@ -51,7 +53,7 @@ export function dependent(a: OpCode, b: OpCode): boolean {
   if (((a | b) & 1) === 0) return false;
   const ka = a & KIND_MASK;
   const kb = b & KIND_MASK;
-  return ka !== LOCAL && kb !== LOCAL && ka !== JOIN && kb !== JOIN;
+  return ka !== LOCAL && kb !== LOCAL && ka !== JOIN && kb !== JOIN && !(ka === ADD && kb === ADD);
 }
 
 /** Takes a lock, perhaps after waiting for it. */
@@ -82,6 +84,7 @@ const NAMES: Readonly<Record<number, string>> = {
   [TRY_SHARED]: 'try-shared',
   [TRY]: 'try',
   [WAIT]: 'wait',
+  [ADD]: 'add',
   [AWAIT]: 'await',
   [LOCAL]: 'step',
   [JOIN]: 'join',

@@ -14,7 +14,7 @@ import {
 } from '../src/model.ts';
 
 type Action =
-  | { do: 'access'; write: boolean; variable: number }
+  | { do: 'access'; how: 'read' | 'write' | 'add'; variable: number }
   | { do: 'until'; variable: number; value: number }
   | {
       do: 'section';
@@ -25,11 +25,13 @@ type Action =
   | { do: 'complete'; completion: number }
   | { do: 'wait'; completion: number };
 
+const ACCESSES = ['read', 'write', 'add'] as const;
+
 function actions(prng: Prng, depth: number, waits: boolean): Action[] {
   const list: Action[] = [];
   for (let n = 1 + prng.below(depth === 0 ? 2 : 1); n > 0; n--) {
     const kind = prng.below(waits ? 10 : 8);
-    if (kind < 2) list.push({ do: 'access', write: prng.below(2) === 0, variable: prng.below(2) });
+    if (kind < 2) list.push({ do: 'access', how: ACCESSES[prng.below(3)], variable: prng.below(2) });
     else if (kind < 8) {
       const how = (['mutex', 'read', 'write', 'try', 'tryread', 'trywrite'] as const)[kind - 2];
       const inner = prng.below(10) < 6 && depth < 2 ? actions(prng, depth + 1, waits) : [];
@@ -65,7 +67,8 @@ function* run(
 ): Body {
   for (const a of list) {
     if (a.do === 'access') {
-      if (a.write) yield* v[a.variable].write(1);
+      if (a.how === 'write') yield* v[a.variable].write(1);
+      else if (a.how === 'add') yield* v[a.variable].add(1);
       else yield* v[a.variable].read();
     } else if (a.do === 'until') {
       yield* v[a.variable].until((value) => value === a.value);

@@ -31,13 +31,13 @@ export async function atomic_add_return(i: number, v: atomic_t): Promise<number>
 
 /** C: atomic_inc() */
 export async function atomic_inc(v: atomic_t): Promise<void> {
-  await access(v, true);
+  await access(v, true, 'add');
   v.counter++;
 }
 
 /** C: atomic_dec() */
 export async function atomic_dec(v: atomic_t): Promise<void> {
-  await access(v, true);
+  await access(v, true, 'add');
   v.counter--;
 }
 

@@ -23,6 +23,8 @@ export type OpKind =
   | 'unlock'
   | 'trylock'
   | 'atomic'
+  /** An atomic change that gives no result: two of them may as well come the other way round. */
+  | 'add'
   | 'read'
   | 'write'
   | 'wait'

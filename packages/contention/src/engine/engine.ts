@@ -269,6 +269,7 @@ export class Engine implements Policy {
       case 'unlock':
         return this.#line(thread, op, start, costs.unlock);
       case 'atomic':
+      case 'add':
         // An fput() is announced as if it read, since puts commute; it is an atomic decrement all the same.
         return this.#line(thread, op.obj instanceof file ? new Put(op.obj) : op, start, costs.atomic);
       case 'read':
