@@ -16,7 +16,7 @@ export default defineConfig({
   test: {
     include: inPackage ? ['test/**/*.test.ts'] : ['{packages,apps,tools}/*/test/**/*.test.ts'],
     passWithNoTests: true,
-    testTimeout: 30_000,
+    testTimeout: 120_000,
     // Nothing in the packages is mutable at module level, so test files may share a worker.
     pool: 'threads',
     isolate: false,

@@ -79,7 +79,7 @@ describe('vfio-lab explore', () => {
       '--against',
       'v4',
       '--executions',
-      '30',
+      '200',
       '--html',
       folder,
     );
@@ -106,7 +106,7 @@ describe('vfio-lab explore', () => {
     const again = await cli('explore', '--replay', path.join(folder, files[1]));
     expect(again.status).toBe(3);
     expect(again.out).toContain('undirected-suspend');
-    expect(again.out).toContain('before atomic usage_count: host goes on');
+    expect(again.out).toContain('before add usage_count: host goes on');
     expect(
       Math.max(...again.out.split('\n').map((line) => (line.indexOf('/') < 0 ? line.length : 0))),
     ).toBeLessThanOrEqual(100);

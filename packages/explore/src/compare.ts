@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only
 // Two searches of one scenario on two revisions: what a user can come to see on each, and on only one.
 import { STYLE } from './diagram-style.ts';
-import type { Exploration, Found } from './explore.ts';
+import type { Exploration } from './explore.ts';
+import type { Found } from './shrink.ts';
 
 /** One search with the name of its revision. */
 export interface Side {

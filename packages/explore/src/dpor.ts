@@ -2,9 +2,6 @@
 /*
  * Optimal dynamic partial-order reduction: source sets, sleep sets and wakeup trees (Abdulla, Aronis, Jonsson,
  * Sagonas, POPL 2014 and JACM 2017), stateless: every execution starts anew and follows the stack of frames.
- *
- * A branch goes into the sleep set of its frame when it is started, not when it is done. So a subtree can be explored
- * elsewhere, by another worker or tomorrow, while its siblings go on here.
  */
 import { type Chooser, Nondeterminism } from './chooser.ts';
 import { Execution } from './execution.ts';
@@ -26,13 +23,21 @@ export interface Frame {
   /** The branch in progress; -1 for none. */
   tid: number;
   op: OpCode;
+  /** Branches that are done, and how many executions those took. */
+  done: number;
+  size: number;
 }
 
-/** What is left of a search, for a file or another worker. Tasks and objects by their names, which mean the same everywhere. */
-export interface Unit {
-  version: 1;
-  tasks: string[];
-  objects: string[];
+/** What the numbers of tasks and objects stand for, in their order: names that mean the same everywhere. */
+export interface NameTable {
+  tasks: readonly string[];
+  objects: readonly string[];
+}
+
+/** What is left of a search, for a file or another process. */
+export interface Left {
+  version: 2;
+  names: NameTable;
   frames: Frame[];
 }
 
@@ -42,12 +47,6 @@ export interface Tables {
   objKeys(): readonly string[];
   taskId(key: string): number;
   objId(key: string): number;
-}
-
-/** A race of a unit of work that belongs to a frame above its root. */
-export interface Upward {
-  at: number;
-  v: number[];
 }
 
 /** Drop the first event of task t from v when it can come first. null: it cannot. v itself: t is not in it. */
@@ -102,19 +101,53 @@ export function sleepBelow(sleep: readonly number[], t: number, op: OpCode): num
   return below;
 }
 
+export function namesOf(tables: Tables): NameTable {
+  return { tasks: [...tables.taskKeys()], objects: [...tables.objKeys()] };
+}
+
+/** Numbers of tasks and objects turned into those of another table. */
+export class Renumber {
+  readonly #tasks: number[];
+  readonly #objects: number[];
+
+  constructor(from: NameTable, to: Tables) {
+    this.#tasks = from.tasks.map((key) => to.taskId(key));
+    this.#objects = from.objects.map((key) => to.objId(key));
+  }
+
+  #op(code: OpCode): OpCode {
+    const kind = kindOf(code);
+    return opCode(kind, kind === LOCAL || kind === JOIN ? 0 : this.#objects[objOf(code)]);
+  }
+
+  /** Tasks and operations, alternating. */
+  events(v: readonly number[]): number[] {
+    return v.map((x, i) => (i % 2 === 0 ? this.#tasks[x] : this.#op(x)));
+  }
+
+  #node(n: WakeupNode): WakeupNode {
+    return { tid: this.#tasks[n.tid], op: this.#op(n.op), kids: n.kids.map((k) => this.#node(k)) };
+  }
+
+  frame(f: Frame): Frame {
+    return {
+      ...f,
+      sleep: this.events(f.sleep),
+      wut: f.wut.map((n) => this.#node(n)),
+      tid: f.tid < 0 ? -1 : this.#tasks[f.tid],
+      op: f.tid < 0 ? 0 : this.#op(f.op),
+    };
+  }
+}
+
 /**
- * The search of a subtree. Run executions with it as chooser while advance() says that there are more.
- *
- * 1. Of every class of executions (happens-before graph) below the root at least one is run, and nothing is run twice
- *    unless waits or dropped branches made that necessary (counted).
- * 2. Frames above the root are only read and told of races; their new branches come out in `upward`.
+ * The search. Run executions with it as chooser while advance() says that there are more. Of every class of executions
+ * (happens-before graph) at least one is run, and nothing is run twice unless waits or dropped branches made that
+ * necessary (counted).
  */
 export class Dpor implements Chooser {
   readonly frames: Frame[];
-  /** Frames above it belong to somebody else. */
-  root: number;
   readonly execution = new Execution();
-  upward: Upward[] = [];
   executions = 0;
   /** Executions of which another one is known to be equivalent. */
   redundant = 0;
@@ -133,10 +166,13 @@ export class Dpor implements Chooser {
   #resumed = 0;
   #dead = false;
 
-  /** @param frames from the start down to the root; none: search everything */
+  /** @param frames where to go on; none: search everything */
   constructor(frames: Frame[] = []) {
     this.frames = frames;
-    this.root = Math.max(0, frames.length - 1);
+    if (frames.length > 0) {
+      this.#old = frames.length - 1;
+      this.#fresh = false;
+    }
   }
 
   /** A new execution begins. */
@@ -173,6 +209,8 @@ export class Dpor implements Chooser {
           wut: this.#below,
           tid: -1,
           op: 0,
+          done: 0,
+          size: 0,
         };
         frames.push(frame);
       }
@@ -227,7 +265,7 @@ export class Dpor implements Chooser {
   }
 
   end(n: number, tids: readonly number[], ops: readonly OpCode[]): void {
-    const { frames, execution, root } = this;
+    const { frames, execution } = this;
     this.executions++;
     if (this.#dead) {
       // Nothing new was left to do at the frame that this execution was for.
@@ -242,15 +280,17 @@ export class Dpor implements Chooser {
       const frame = frames[at];
       if (covered(frame.sleep, v) || !insertWakeup(frame.wut, v)) return;
       this.races++;
-      if (at < root) this.upward.push({ at, v });
     });
   }
 
-  /** Go to the next execution. False: there is none, the subtree is exhausted. */
+  /** Go to the next execution. False: there is none, everything is searched. */
   advance(): boolean {
     const { frames } = this;
-    while (frames.length > this.root) {
+    let size = 1;
+    while (frames.length > 0) {
       const top = frames[frames.length - 1];
+      top.done++;
+      size = top.size += size;
       if (top.wut.length > 0) {
         top.tid = -1;
         this.#old = frames.length - 1;
@@ -262,34 +302,32 @@ export class Dpor implements Chooser {
     return false;
   }
 
-  /** What is left to do, after advance(). */
-  unit(tables: Tables): Unit {
-    return {
-      version: 1,
-      tasks: [...tables.taskKeys()],
-      objects: [...tables.objKeys()],
-      frames: structuredClone(this.frames),
-    };
+  /**
+   * About how many executions are left: a branch that has not been started takes as many as those beside it, on the mean
+   * (Knuth's estimate of a tree).
+   */
+  remaining(): number {
+    let left = 0;
+    let below = 1;
+    for (let i = this.frames.length - 1; i >= 0; i--) {
+      const { done, size, wut, tid } = this.frames[i];
+      const started = done + (tid >= 0 ? 1 : 0);
+      const mean = started > 0 ? (size + below) / started : 1;
+      left += wut.length * mean;
+      below += size + wut.length * mean;
+    }
+    return left;
   }
 
-  /** Take up a unit where it was left, with its numbers turned into those of `tables`. */
-  static resume(unit: Unit, tables: Tables): Dpor {
-    const tasks = unit.tasks.map((key) => tables.taskId(key));
-    const objects = unit.objects.map((key) => tables.objId(key));
-    const op = (code: OpCode): OpCode =>
-      opCode(kindOf(code), kindOf(code) === LOCAL || kindOf(code) === JOIN ? 0 : objects[objOf(code)]);
-    const node = (n: WakeupNode): WakeupNode => ({ tid: tasks[n.tid], op: op(n.op), kids: n.kids.map(node) });
-    const frames = unit.frames.map((f) => ({
-      sleep: f.sleep.map((x, i) => (i % 2 === 0 ? tasks[x] : op(x))),
-      wut: f.wut.map(node),
-      tid: f.tid < 0 ? -1 : tasks[f.tid],
-      op: op(f.op),
-    }));
-    const dpor = new Dpor(frames);
-    dpor.root = 0;
-    dpor.#old = frames.length - 1;
-    dpor.#fresh = false;
-    return dpor;
+  /** What is left to do, after advance(). */
+  left(tables: Tables): Left {
+    return { version: 2, names: namesOf(tables), frames: structuredClone(this.frames) };
+  }
+
+  /** Take up a search where it was left. */
+  static resume({ names, frames }: Left, tables: Tables): Dpor {
+    const renumber = new Renumber(names, tables);
+    return new Dpor(frames.map((f) => renumber.frame(f)));
   }
 
   #lost(

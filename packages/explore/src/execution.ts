@@ -488,26 +488,34 @@ export class Execution {
 
   /**
    * A number for the happens-before graph of the whole execution: equal for equivalent executions, and as good as never
-   * for others. After races().
+   * for others. After races(). `numbers`: hashes of what tasks and objects are called.
    */
-  fingerprint(): string {
+  fingerprint(numbers: Numbers): string {
     let a = 0;
     let b = 0;
     const width = this.#width;
     for (let j = 0; j < this.#clockLength; j++) {
-      let h = Math.imul(this.tid[j] + 1, 0x9e3779b1) ^ Math.imul(this.op[j] + 1, 0x85ebca6b);
+      const op = this.op[j];
+      const own = Math.imul(numbers.taskHash(this.tid[j]), 0x9e3779b1);
+      let h = own ^ Math.imul(numbers.objHash(objOf(op)) + kindOf(op), 0x85ebca6b);
       let g = h ^ 0x5bd1e995;
       for (const t of this.#known) {
         const c = this.#clock[j * width + t];
         if (c === 0) continue;
-        h = Math.imul(h ^ Math.imul(c + 31 * t, 0xc2b2ae35), 0x27d4eb2f);
-        h ^= h >>> 15;
-        g = Math.imul(g ^ Math.imul(c * 131 + t, 0x165667b1), 0x9e3779b1);
-        g ^= g >>> 13;
+        // A sum: tasks are not known in the same order everywhere.
+        const past = Math.imul(numbers.taskHash(t) + c, 0xc2b2ae35);
+        h = (h + Math.imul(past ^ (past >>> 15), 0x27d4eb2f)) | 0;
+        g = (g + Math.imul(past ^ (past >>> 13), 0x165667b1)) | 0;
       }
-      a = (a + h) | 0;
-      b = (b + g) | 0;
+      a = (a + Math.imul(h ^ (h >>> 16), 0x85ebca6b)) | 0;
+      b = (b + Math.imul(g ^ (g >>> 15), 0x9e3779b1)) | 0;
     }
     return `${(a >>> 0).toString(36)}.${(b >>> 0).toString(36)}.${this.#clockLength}`;
   }
+}
+
+/** What tasks and objects are known by in every process. */
+export interface Numbers {
+  taskHash(tid: number): number;
+  objHash(obj: number): number;
 }

@@ -5,7 +5,7 @@
  */
 import type { TraceEvent, Wait } from '@vfio-lab/sim';
 import type { LockEdge, LockUse } from '@vfio-lab/locking';
-import { replay } from './explore.ts';
+import { replay } from './session.ts';
 import { meanwhile, rowsOf, type Stack, type StackFrame } from './story.ts';
 import type { Observation, Subject, SubjectFinding } from './subject.ts';
 import { parseToken, type Replay } from './token.ts';

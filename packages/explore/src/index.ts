@@ -2,6 +2,7 @@
 export * from './ops.ts';
 export * from './chooser.ts';
 export * from './execution.ts';
+export * from './hashes.ts';
 export * from './dpor.ts';
 export * from './brute.ts';
 export * from './model.ts';
@@ -9,6 +10,10 @@ export * from './exhaust.ts';
 export * from './subject.ts';
 export * from './samplers.ts';
 export * from './token.ts';
+export * from './session.ts';
+export * from './shrink.ts';
+export { Mate } from './mate.ts';
+export * from './spec.ts';
 export * from './explore.ts';
 export * from './scenario-subject.ts';
 export * from './compare.ts';

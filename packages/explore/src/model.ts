@@ -532,6 +532,14 @@ export function defineModel(name: string, build: (m: ModelBuilder) => void): Mod
   return { kind: 'model', name, build };
 }
 
+const NO_CHOICE: Chooser = {
+  choose: () => {
+    throw new Error('nothing runs here');
+  },
+  succeeded: () => undefined,
+  end: () => undefined,
+};
+
 /** Runs executions of a model. */
 export class ModelSubject {
   readonly model: Model;
@@ -588,6 +596,13 @@ export class ModelSubject {
     }
   }
 
+  /** A world that nothing has run in. */
+  #built(): ModelRun {
+    const run = new ModelRun(NO_CHOICE, new ModelChecker(false));
+    this.model.build(new ModelBuilder(run));
+    return run;
+  }
+
   #advance(run: ModelRun, task: ModelTask, value: unknown): void {
     run.task = task;
     try {
@@ -627,7 +642,7 @@ export class ModelSubject {
   /** A model numbers its tasks and objects in the order of its file, which is the same everywhere. */
   readonly tables: Tables = {
     taskKeys: () => Array.from({ length: MAX_TASKS }, (_, i) => String(i)),
-    objKeys: () => (this.last?.names ?? []).map((_, i) => String(i)),
+    objKeys: () => (this.last ?? this.#built()).names.map((_, i) => String(i)),
     taskId: Number,
     objId: Number,
   };

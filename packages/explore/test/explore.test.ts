@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0-only
 import { scenarioByName } from '@vfio-lab/scenarios';
 import { describe, expect, it } from 'vitest';
-import { explore, type Exploration, replay } from '../src/explore.ts';
-import type { Unit } from '../src/dpor.ts';
+import { explore, type Exploration } from '../src/explore.ts';
+import { replay } from '../src/session.ts';
+import type { Left } from '../src/dpor.ts';
 import { type Body, defineModel, type Model, ModelSubject } from '../src/model.ts';
 import { objOf } from '../src/ops.ts';
 import { htmlPage, textDiagram } from '../src/report.ts';
@@ -207,7 +208,7 @@ describe('a search in parts', () => {
   it('goes on where it was stopped, and nothing is missed or done twice', async () => {
     const outcomes = new Set<string>();
     let executions = 0;
-    let resume: Unit | undefined;
+    let resume: Left | undefined;
     for (let parts = 0; parts < 100; parts++) {
       const r: Exploration = await explore(new ModelSubject(lastzero(5)), {
         executions: 7,
@@ -216,7 +217,7 @@ describe('a search in parts', () => {
       executions += r.executions;
       for (const o of r.outcomes.keys()) outcomes.add(o);
       if (r.left === null) break;
-      resume = JSON.parse(JSON.stringify(r.left)) as Unit;
+      resume = JSON.parse(JSON.stringify(r.left)) as Left;
     }
     expect(executions).toBe(64);
   });
@@ -234,7 +235,7 @@ describe('a search in parts', () => {
     const second = await explore(new ScenarioSubject(scenario, 'v4+exit-order'), {
       executions: 12,
       recheck: 0,
-      resume: first.left as Unit,
+      resume: first.left as Left,
     });
     expect(second.findings.map((f) => f.kind)).toEqual(whole.findings.map((f) => f.kind));
   });
@@ -348,7 +349,11 @@ describe('sampling', () => {
 describe('scenarios', () => {
   it('the exit of v4 with its two halves the other way round: found, and replayed by its schedule', async () => {
     const scenario = scenarioByName('exit-vs-host-access');
-    const r = await explore(new ScenarioSubject(scenario, 'v4+exit-order'), { first: true, executions: 300 });
+    const r = await explore(new ScenarioSubject(scenario, 'v4+exit-order'), {
+      executions: 1000,
+      warmUp: 1000,
+      first: true,
+    });
     expect(kinds(r)).toEqual(['undirected-suspend']);
     expect(r.findings[0].preemptions).toBe(1);
     const again = await replay(

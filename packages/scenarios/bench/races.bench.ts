@@ -7,7 +7,7 @@ const schedules = Number(process.env['VFIO_LAB_SCHEDULES'] ?? 10_000);
 
 const RACES = [
   ['config-access-vs-low-power-entry', 'v4+no-usage-reference', 'd3cold-access'],
-  ['exit-vs-host-access', 'v4+exit-order', 'undirected-suspend'],
+  ['reenter-vs-host-access', 'v4+exit-order', 'undirected-suspend'],
 ] as const;
 
 for (const [name, variant, kind] of RACES) {

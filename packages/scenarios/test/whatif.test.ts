@@ -35,7 +35,7 @@ describe('without a part of v4', () => {
 /** Races: scenario, the variant that has it, its finding. */
 const RACES = [
   ['config-access-vs-low-power-entry', 'v4+no-usage-reference', 'd3cold-access'],
-  ['exit-vs-host-access', 'v4+exit-order', 'undirected-suspend'],
+  ['reenter-vs-host-access', 'v4+exit-order', 'undirected-suspend'],
   ['enter-vs-ioctl', 'v4+no-ioctl-reference', 'd3cold-access'],
 ] as const;
 

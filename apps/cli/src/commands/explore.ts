@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only
 // vfio-lab explore: search the schedules of a scenario or of a model of one's own.
+import { availableParallelism } from 'node:os';
 import { mkdirSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
-import { pathToFileURL } from 'node:url';
 import type {
   Comparison,
   Reached,
@@ -11,11 +11,11 @@ import type {
   ExploreOptions,
   Found,
   Interesting,
+  Left,
   Stack,
-  Model,
   Strategy,
   Subject,
-  Unit,
+  SubjectSpec,
 } from '@vfio-lab/explore';
 import type { CAC } from 'cac';
 import { UsageError } from '../program.ts';
@@ -35,6 +35,7 @@ interface Options {
   executions?: number;
   seed: number;
   depth: number;
+  jobs?: number;
   save?: string;
   resume?: string;
   first?: boolean;
@@ -60,6 +61,7 @@ export function register(cli: CAC, io: Io): void {
     .option('--executions <n>', 'Stop after so many executions')
     .option('--seed <n>', 'Seed of the random strategies', { default: 1 })
     .option('--depth <n>', 'Depth of the bugs that pct goes for', { default: 3 })
+    .option('--jobs <n>', 'Threads for an exhaustive search (default: one a processor; a model: 1)')
     .option('--save <file>', 'When the search is stopped, write what is left to a file')
     .option('--resume <file>', 'Go on with what --save has written')
     .option('--first', 'Stop with the first finding')
@@ -114,24 +116,20 @@ function isFile(what: string): boolean {
   return /\.[cm]?[jt]s$/.test(what);
 }
 
-async function subjectOf(what: string, revision: string): Promise<Subject> {
-  const { ModelSubject, ScenarioSubject } = await import('@vfio-lab/explore');
-  if (isFile(what)) {
-    const module = (await import(pathToFileURL(path.resolve(what)).href)) as Record<
-      string,
-      Partial<Model> | undefined
-    >;
-    const model = Object.values(module).find((x) => x?.kind === 'model');
-    if (model === undefined)
-      throw new UsageError(`${what} has no model`, 'write: export const model = defineModel(...)');
-    return new ModelSubject(model as Model);
-  }
-  const { scenarioByName } = await import('@vfio-lab/scenarios');
-  return new ScenarioSubject(scenarioByName(what), revision);
+function specOf(what: string, revision: string): SubjectSpec {
+  return isFile(what) ? { kind: 'model', file: what } : { kind: 'scenario', scenario: what, revision };
 }
 
+async function subjectOf(what: string, revision: string): Promise<Subject> {
+  const { subjectFrom } = await import('@vfio-lab/explore');
+  return subjectFrom(specOf(what, revision));
+}
+
+/** Schedules with one preemption that are tried before a scenario is searched depth first. */
+const WARM_UP = 1000;
+
 async function one(what: string, revision: string, options: Options, io: Io): Promise<Exploration> {
-  const { explore } = await import('@vfio-lab/explore');
+  const { explore, Mate } = await import('@vfio-lab/explore');
   const subject = await subjectOf(what, revision);
   const label = revision === '' ? what : `${what} on ${revision}`;
   const meter = progress(io, label);
@@ -154,14 +152,25 @@ async function one(what: string, revision: string, options: Options, io: Io): Pr
       meter.update(
         p.executions,
         limit,
-        `executions, ${p.classes} classes, ${rate.toFixed(0)}/s, depth ${p.deepest}, ${p.findings} findings`,
+        `executions, ${p.classes} classes, ${rate.toFixed(0)}/s, depth ${p.deepest}, ${left(p.remaining())}${p.findings} findings`,
       );
       return interrupt.asked();
     },
   };
   if (options.bound !== undefined) opts.bound = count('bound', options.bound);
   if (options.resume !== undefined) opts.resume = leftOver(options.resume);
+  if (revision !== '') opts.warmUp = WARM_UP;
+  const threads =
+    options.jobs === undefined
+      ? revision === ''
+        ? 1
+        : availableParallelism()
+      : count('jobs', options.jobs, 1);
+  const helped = opts.strategy === 'exhaustive' && opts.bound === undefined;
+  const mates = Array.from({ length: helped ? threads - 1 : 0 }, () => new Mate(specOf(what, revision)));
+  opts.mates = mates;
   const result = await explore(subject, opts);
+  for (const mate of mates) await mate.end();
   meter.end();
   interrupt.end();
   const spread = patched.seen();
@@ -173,12 +182,23 @@ async function one(what: string, revision: string, options: Options, io: Io): Pr
   return result;
 }
 
+/** Words for the estimate of what is left. */
+function left(remaining: number): string {
+  return remaining < 0 ? '' : `about ${Math.round(remaining)} left, `;
+}
+
 /** What an earlier search left. */
-function leftOver(file: string): Unit {
-  const unit = JSON.parse(new TextDecoder().decode(readInput(file))) as Partial<Unit>;
-  if (unit.version !== 1 || !Array.isArray(unit.frames))
-    throw new UsageError(`${file} is not what --save writes`, 'give a file that --save has written');
-  return unit as Unit;
+function leftOver(file: string): Left {
+  const text = new TextDecoder().decode(readInput(file));
+  const bad = new UsageError(`${file} is not what --save writes`, 'give a file that --save has written');
+  let value: Partial<Left>;
+  try {
+    value = JSON.parse(text) as Partial<Left>;
+  } catch {
+    throw bad;
+  }
+  if (value?.version !== 2 || !Array.isArray(value.frames) || value.names === undefined) throw bad;
+  return value as Left;
 }
 
 /**
@@ -281,6 +301,7 @@ function toJson(
     stopped: r.stopped,
     bound: r.bound,
     executions: r.executions,
+    warmUp: r.warmUp,
     classes: r.classes,
     redundant: r.redundant,
     deepest: r.deepest,

@@ -35,6 +35,7 @@ import { mmapAsleep } from './mmap-asleep.ts';
 import { neighbourInterruptInD3cold } from './neighbour-interrupt-in-d3cold.ts';
 import { noPmCapability } from './no-pm-capability.ts';
 import { openAndClose } from './open-and-close.ts';
+import { reenterVsHostAccess } from './reenter-vs-host-access.ts';
 import { resumeFails } from './resume-fails.ts';
 import { sriovPfWithVfs } from './sriov-pf-with-vfs.ts';
 import { vfEnableVsClose } from './vf-enable-vs-close.ts';
@@ -74,6 +75,7 @@ export const scenarios: readonly Scenario[] = [
   intxWhileSuspendedInD0,
   configAccessVsLowPowerEntry,
   exitVsHostAccess,
+  reenterVsHostAccess,
   enterVsIoctl,
   irqTeardownVsEnter,
   faultVsHostAccess,
