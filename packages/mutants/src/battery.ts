@@ -1,18 +1,25 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * What is thrown at a mutant, cheap things first: every scenario once, the recordings of real kernels and their scripts,
- * then the scenarios of several tasks under many schedules. Only what executes the changed statement is tried.
+ * What is thrown at a mutant, cheap things first: every program once, then those of several tasks under many schedules. Only
+ * what executes the changed statement is tried.
  */
 
-import { type Scenario, scenarios, type Schedule } from '@vfio-lab/scenarios';
-import { revision as load } from '@vfio-lab/series';
-import { type IndexEntry, readIndex, recordingsDir } from '@vfio-lab/testbed';
-import { againstRecording, againstRun, ObservedScenario, observeScript, type ScriptRun } from './observe.ts';
+import type { Scenario } from '@vfio-lab/scenarios';
+import type { IndexEntry } from '@vfio-lab/testbed';
+import {
+  againstRecording,
+  againstRun,
+  ObservedScenario,
+  observeScript,
+  type ScriptRun,
+  type Shown,
+} from './observe.ts';
+import type { Program } from './programs.ts';
 
 /** Somebody noticed. */
 export interface Kill {
-  /** The kind of check: scenario, recording, script, schedules. */
-  readonly by: 'scenario' | 'recording' | 'script' | 'schedules';
+  /** The kind of check; `schedules`: a scenario or a program under a random schedule. */
+  readonly by: 'scenario' | 'directed' | 'recording' | 'script' | 'random' | 'schedules';
   /** Which. */
   readonly check: string;
   /** What was other than before, on one line. */
@@ -21,63 +28,27 @@ export interface Kill {
   readonly runs: number;
 }
 
-/** One program that drives the driver: a scenario, or a script on a machine. */
-export interface Program {
-  readonly id: string;
-  readonly scenario?: Scenario;
-  readonly script?: IndexEntry;
-  /** Made with this revision on a real kernel: its trace counts, not only what the driver did before. */
-  readonly recorded: boolean;
-}
-
-/** Every program for a revision: scenarios in their order, then the recordings of that revision, then all other scripts. */
-export function programsFor(revision: string): Program[] {
-  const entries = readIndex(recordingsDir());
-  const own = entries.filter((e) => load(e.revision).name === revision);
-  const key = (e: IndexEntry): string => `${e.name} on ${e.machineName}`;
-  const seen = new Set(own.map(key));
-  const others: IndexEntry[] = [];
-  for (const e of entries) {
-    if (seen.has(key(e))) continue;
-    seen.add(key(e));
-    others.push(e);
-  }
-  return [
-    ...scenarios.map((scenario) => ({ id: scenario.name, scenario, recorded: false })),
-    ...own.map((script) => ({
-      id: `${key(script)}${script.sharedBoot ? '' : ' (6.1.192)'}`,
-      script,
-      recorded: true,
-    })),
-    ...others.map((script) => ({ id: key(script), script, recorded: false })),
-  ];
-}
-
-/** Run a program once, to see where it gets. Its length: scheduling is deterministic, so lines printed will do. */
-export async function runProgram(program: Program, revision: string): Promise<void> {
-  if (program.scenario !== undefined)
-    await new ObservedScenario(program.scenario, revision).run({ kind: 'default' });
-  if (program.script !== undefined) await observeScript(program.script, revision);
-}
-
 export interface BatteryOptions {
-  /** Schedules of each scenario of several tasks. */
+  /** Random programs. */
+  readonly programs: number;
+  /** Schedules of each scenario of several tasks; a random program gets a few of them. */
   readonly schedules: number;
+  /** Of the first schedule, and of the first random program. */
   readonly seed: number;
 }
 
 /** The programs for a revision, and what the unchanged driver does under each: found out when it is needed. */
 export class Battery {
   readonly revision: string;
-  readonly programs: readonly Program[];
+  readonly #byId: ReadonlyMap<string, Program>;
   readonly #options: BatteryOptions;
-  readonly #scenario = new Map<Scenario, string[]>();
+  readonly #scenario = new Map<Scenario, readonly string[]>();
   readonly #script = new Map<Program, { run: ScriptRun; differences: Set<string> }>();
   readonly #schedules = new Map<Scenario, { subject: ObservedScenario; seen: Set<string>; upTo: number }>();
 
   constructor(revision: string, programs: readonly Program[], options: BatteryOptions) {
     this.revision = revision;
-    this.programs = programs;
+    this.#byId = new Map(programs.map((p) => [p.id, p]));
     this.#options = options;
   }
 
@@ -85,52 +56,56 @@ export class Battery {
    * Throw programs at a mutant until one notices.
    *
    * @param mutant the name of its revision
-   * @param reaching ids of the programs that execute what is changed
+   * @param reaching ids of programs that execute what is changed, in the order in which they are tried
    * @returns the kill, or how many runs nobody noticed in
    */
-  async attack(mutant: string, reaching: ReadonlySet<string>): Promise<Kill | { readonly runs: number }> {
+  async attack(mutant: string, reaching: readonly string[]): Promise<Kill | { readonly runs: number }> {
     let runs = 0;
-    const programs = this.programs.filter((p) => reaching.has(p.id));
+    const programs = reaching.flatMap((id) => this.#byId.get(id) ?? []);
     for (const program of programs) {
       runs++;
       const kill = program.scenario
-        ? await this.#tryScenario(program.scenario, mutant)
+        ? await this.#tryScenario(program, mutant)
         : await this.#tryScript(program, mutant);
       if (kill !== null) return { ...kill, check: program.id, runs };
     }
-    for (const { scenario } of programs) {
+    for (const program of programs) {
+      const { scenario } = program;
       if (scenario === undefined || Object.keys(scenario.programs ?? {}).length < 2) continue;
       const subject = new ObservedScenario(scenario, mutant);
-      for (let i = 0; i < this.#options.schedules; i++) {
+      for (let i = 0; i < this.#schedulesOf(program); i++) {
         runs++;
-        const what = await this.#trySchedule(scenario, subject, this.#options.seed + i);
-        if (what !== null) return { by: 'schedules', check: scenario.name, what, runs };
+        const what = await this.#trySchedule(program, subject, this.#options.seed + i);
+        if (what !== null) return { by: 'schedules', check: program.id, what, runs };
       }
     }
     return { runs };
   }
 
-  async #tryScenario(scenario: Scenario, mutant: string): Promise<{ by: 'scenario'; what: string } | null> {
-    let was = this.#scenario.get(scenario);
-    if (was === undefined) this.#scenario.set(scenario, (was = await once(scenario, this.revision)));
-    const now = await once(scenario, mutant);
-    const what = difference(was, now);
-    return what === null ? null : { by: 'scenario', what };
+  #schedulesOf(program: Program): number {
+    const { schedules } = this.#options;
+    return program.kind === 'random' ? Math.ceil(schedules / FEW) : schedules;
   }
 
-  async #tryScript(
-    program: Program,
-    mutant: string,
-  ): Promise<{ by: 'recording' | 'script'; what: string } | null> {
+  async #tryScenario(program: Program, mutant: string): Promise<Omit<Kill, 'check' | 'runs'> | null> {
+    const scenario = program.scenario as Scenario;
+    let was = this.#scenario.get(scenario);
+    if (was === undefined) this.#scenario.set(scenario, (was = (await once(scenario, this.revision)).lines));
+    const { lines } = await once(scenario, mutant);
+    const what = difference(was, lines);
+    return what === null ? null : { by: program.kind, what };
+  }
+
+  async #tryScript(program: Program, mutant: string): Promise<Omit<Kill, 'check' | 'runs'> | null> {
     const entry = program.script as IndexEntry;
     let was = this.#script.get(program);
     if (was === undefined) {
       const run = await observeScript(entry, this.revision);
-      was = { run, differences: new Set(program.recorded ? againstRecording(entry, run) : []) };
+      was = { run, differences: new Set(program.kind === 'recording' ? againstRecording(entry, run) : []) };
       this.#script.set(program, was);
     }
     const now = await observeScript(entry, mutant);
-    if (program.recorded) {
+    if (program.kind === 'recording') {
       const { differences } = was;
       const what = againstRecording(entry, now).find((line) => !differences.has(line));
       if (what !== undefined) return { by: 'recording', what };
@@ -140,30 +115,47 @@ export class Battery {
   }
 
   /** Something that the unchanged driver shows under no schedule that was tried, and not under this one either. */
-  async #trySchedule(scenario: Scenario, mutant: ObservedScenario, seed: number): Promise<string | null> {
-    const schedule: Schedule = { kind: 'random', seed };
-    const now = await mutant.run(schedule);
+  async #trySchedule(program: Program, mutant: ObservedScenario, seed: number): Promise<string | null> {
+    const scenario = program.scenario as Scenario;
+    const now = await mutant.run({ kind: 'random', seed });
     let known = this.#schedules.get(scenario);
     if (known === undefined) {
       known = { subject: new ObservedScenario(scenario, this.revision), seen: new Set(), upTo: 0 };
       this.#schedules.set(scenario, known);
     }
     const { seen, subject } = known;
-    const strange = (): string | undefined => now.find((line) => !seen.has(line));
+    // What the calls of a random program return depends on the schedule in too many ways.
+    const lines =
+      program.kind === 'random'
+        ? now.lines.filter((line) => /^(?:finding|oops|livelock)/.test(line))
+        : now.lines;
+    const strange = (): string | undefined =>
+      lines.find((line) => !seen.has(line) && !isKnown(program, line));
     if (strange() === undefined) return null;
     // The unchanged driver gets many more chances than the mutant had.
-    const chances = PATIENCE * this.#options.schedules;
+    const chances = PATIENCE * this.#schedulesOf(program);
     for (; known.upTo < chances && strange() !== undefined; known.upTo++) {
       const other = { kind: 'random', seed: this.#options.seed + known.upTo } as const;
-      for (const line of await subject.run(other)) seen.add(line);
+      for (const line of (await subject.run(other)).lines) seen.add(line);
     }
+    if (strange() === undefined) return null;
+    for (const line of (await subject.run({ kind: 'replay', token: now.schedule })).lines) seen.add(line);
     return strange() ?? null;
   }
 }
 
-function once(scenario: Scenario, revision: string): Promise<string[]> {
+/** A finding that the unchanged driver is known for, though not under these schedules. */
+function isKnown(program: Program, line: string): boolean {
+  const [, kind, text] = /^finding (\S+): (.*)$/s.exec(line) ?? [];
+  return kind !== undefined && (program.known?.(kind, text) ?? false);
+}
+
+function once(scenario: Scenario, revision: string): Promise<Shown> {
   return new ObservedScenario(scenario, revision).run({ kind: 'default' });
 }
+
+/** A random program gets one schedule for so many of a scenario. */
+const FEW = 20;
 
 /** How many schedules the unchanged driver may take for each that a mutant gets. */
 const PATIENCE = 8;

@@ -11,7 +11,7 @@ import {
   parseScript,
   readMachineFile,
   readTrace,
-  runScript,
+  runScriptChecked,
   type Testbed,
   type TraceLine,
   volatileLines,
@@ -35,6 +35,12 @@ function finding(f: Finding): string {
 
 /** Lines of the kernel log that say that something is wrong. */
 const ALARM = /WARN|BUG|nobody cared|refcount|Oops/i;
+
+/** What a run of a scenario shows, and the schedule that it had. */
+export interface Shown {
+  readonly lines: readonly string[];
+  readonly schedule: string;
+}
 
 /** A scenario on a revision, to be observed under one schedule after another. */
 export class ObservedScenario {
@@ -60,7 +66,7 @@ export class ObservedScenario {
   }
 
   /** What one run shows. Never throws. */
-  async run(schedule: Schedule): Promise<string[]> {
+  async run(schedule: Schedule): Promise<Shown> {
     const onlyOne = schedule.kind === 'default';
     let run: ScenarioRun;
     this.#states = [];
@@ -69,19 +75,20 @@ export class ObservedScenario {
       const stage = onlyOne ? null : (this.#stage ??= await this.#set());
       run = await (stage ?? (await this.#set())).run(schedule);
     } catch (error) {
-      return [failure(error)];
+      return { lines: [failure(error)], schedule: '' };
     }
     // Under another schedule the log comes in another order, and not all is settled after the programs.
     const log = onlyOne ? run.log : run.log.filter((line) => ALARM.test(line));
     const states = onlyOne
       ? this.#states
       : this.#states.filter((line) => !line.startsWith('state after programs'));
-    return [
+    const lines = [
       `outcome ${run.outcome}`,
       ...new Set(run.findings.map(finding)),
       ...states,
       ...log.map((line) => `log ${line}`),
     ];
+    return { lines, schedule: run.schedule };
   }
 }
 
@@ -108,7 +115,7 @@ export async function observeScript(entry: IndexEntry, revision: string): Promis
       kernel: 'v6.1.192',
       maxSteps: SCRIPT_STEPS,
     });
-    await runScript(testbed, script, (line) => {
+    await runScriptChecked(testbed, script, (line) => {
       lines.push(line);
       states.set(line.n, deviceStates().join('; '));
     });

@@ -5,7 +5,7 @@ import { judge, Nursery, stale, tally, type Verdict } from '../src/index.ts';
 import { EQUIVALENT, equivalent } from '../src/equivalent.ts';
 import { keyOf } from '../src/operators.ts';
 
-const OPTIONS = { schedules: 0, seed: 1 };
+const OPTIONS = { programs: 0, schedules: 0, seed: 1 };
 
 /** Scenarios, and one recording, are enough for what is looked at here. */
 const ENOUGH = ['low-power-enter', 'lspci-with-pme', 'neighbour-interrupt-in-d3cold', 'close-resumed'];

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
 // vfio-lab mutants: does anything notice when a lock, a count, a flag, a mask or a check is left out?
+import { availableParallelism } from 'node:os';
 import type { Assessment, Fate, Verdict } from '@vfio-lab/mutants';
 import type { CAC } from 'cac';
 import { UsageError } from '../program.ts';
@@ -12,8 +13,11 @@ import { count } from './scenario.ts';
 interface Options {
   revision: string;
   function?: string;
+  breadth: number;
+  programs: number;
   schedules: number;
   seed: number;
+  jobs?: number;
   limit?: number;
   time?: number;
   doubt?: boolean;
@@ -27,8 +31,11 @@ export function register(cli: CAC, io: Io): void {
     .command('mutants', 'Leave out what the patches do, one statement at a time: does anything notice?')
     .option('--revision <names>', 'Drivers, separated by commas', { default: 'v4,v7' })
     .option('--function <names>', 'Only these functions, separated by commas')
+    .option('--breadth <n>', 'Recordings, scripts and random programs for each mutant', { default: 50 })
+    .option('--programs <n>', 'Random programs', { default: 150 })
     .option('--schedules <n>', 'Random schedules of each scenario with several tasks', { default: 60 })
-    .option('--seed <n>', 'The first of their seeds', { default: 1 })
+    .option('--seed <n>', 'Of the first random program, and of the first schedule', { default: 1 })
+    .option('--jobs <n>', 'Worker threads (default: one for each processor)')
     .option('--limit <n>', 'At most so many mutants of each driver')
     .option('--time <seconds>', 'Stop after so long')
     .option('--doubt', 'Try also the mutants that are held for the same driver')
@@ -59,8 +66,11 @@ async function run(options: Options, io: Io): Promise<number> {
     results.push(
       await assess(revision, {
         functions: words(options.function),
+        breadth: count('breadth', options.breadth),
+        programs: count('programs', options.programs),
         schedules: count('schedules', options.schedules),
         seed: count('seed', options.seed),
+        jobs: options.jobs === undefined ? availableParallelism() : count('jobs', options.jobs, 1),
         limit: options.limit === undefined ? Infinity : count('limit', options.limit, 1),
         doubt: options.doubt === true,
         progress: async (done, total, what) => {

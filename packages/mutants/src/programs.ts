@@ -1,0 +1,75 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/* What drives the driver: the scenarios, the recordings of real kernels and their scripts, directed and random programs. */
+
+import { knownFinding, programOf, scenarioOf } from '@vfio-lab/fuzz';
+import { type Scenario, scenarios } from '@vfio-lab/scenarios';
+import { revision as load } from '@vfio-lab/series';
+import { type IndexEntry, readIndex, recordingsDir } from '@vfio-lab/testbed';
+import { DIRECTED } from './directed.ts';
+import { ObservedScenario, observeScript } from './observe.ts';
+
+/** One of them: a scenario, or a script on a machine. */
+export interface Program {
+  readonly id: string;
+  /** `recording`: made with this revision on a real kernel, so that its trace counts, not only what the driver did before. */
+  readonly kind: 'scenario' | 'directed' | 'recording' | 'script' | 'random';
+  readonly scenario?: Scenario;
+  readonly script?: IndexEntry;
+  /** Is it a finding that the unchanged driver is known for? */
+  readonly known?: (kind: string, text: string) => boolean;
+}
+
+/** Threads of a random program, at most. */
+const TASKS = 3;
+
+/**
+ * Every program for a revision, in the order in which they are tried.
+ *
+ * @param revision its full name
+ * @param random how many random programs, of the numbers from `seed` on
+ */
+export function programsFor(revision: string, random: number, seed: number): Program[] {
+  const entries = readIndex(recordingsDir());
+  const own = entries.filter((e) => load(e.revision).name === revision);
+  const key = (e: IndexEntry): string => `${e.name} on ${e.machineName}`;
+  const seen = new Set(own.map(key));
+  const others: IndexEntry[] = [];
+  for (const e of entries) {
+    if (seen.has(key(e))) continue;
+    seen.add(key(e));
+    others.push(e);
+  }
+  return [
+    ...scenarios.map((scenario): Program => ({ id: scenario.name, kind: 'scenario', scenario })),
+    ...Object.entries(DIRECTED).map(([id, program]): Program => ({
+      id,
+      kind: 'directed',
+      scenario: scenarioOf(program),
+    })),
+    ...own.map((script): Program => ({
+      id: `${key(script)}${script.sharedBoot ? '' : ' (6.1.192)'}`,
+      kind: 'recording',
+      script,
+    })),
+    ...others.map((script): Program => ({ id: key(script), kind: 'script', script })),
+    ...Array.from({ length: random }, (_, i) => randomProgram(revision, seed + i)),
+  ];
+}
+
+function randomProgram(revision: string, seed: number): Program {
+  const program = programOf(seed, '', TASKS);
+  return {
+    id: `random program ${seed}`,
+    kind: 'random',
+    scenario: scenarioOf(program),
+    known: (kind, text) =>
+      knownFinding({ kind, text, task: '', fns: [], held: [] }, revision, program) !== null,
+  };
+}
+
+/** Run a program once, to see where it gets. */
+export async function runProgram(program: Program, revision: string): Promise<void> {
+  if (program.scenario !== undefined)
+    await new ObservedScenario(program.scenario, revision).run({ kind: 'default' });
+  if (program.script !== undefined) await observeScript(program.script, revision);
+}
