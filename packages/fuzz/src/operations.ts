@@ -3,7 +3,8 @@
  * The operations of programs: those of the script language, and what scripts cannot say: low power in the words of the
  * revision that runs, and what a device does by itself.
  */
-import { errno_name } from '@vfio-lab/kernel';
+import { device_lock, device_unlock, errno_name } from '@vfio-lab/kernel';
+import { pci_channel_io_normal } from '@vfio-lab/pci';
 import { access } from '@vfio-lab/sim';
 import {
   type Fields,
@@ -78,6 +79,18 @@ const EXTRA: OpSpec[] = [
       const hw = await hardware(s, a);
       if (a.ON === 0) hw?.lower_intx();
       else hw?.raise_intx();
+      return {};
+    },
+  },
+  {
+    // The root port tells of an error of the device. C: drivers/pci/pcie/err.c report_error_detected()
+    name: 'aer',
+    args: { BDF: 'bdf' },
+    async run(s, a) {
+      const pdev = s.testbed.pciDevice(a.BDF as string);
+      await device_lock(pdev.dev);
+      await pdev.driver?.err_handler?.error_detected?.(pdev, pci_channel_io_normal);
+      await device_unlock(pdev.dev);
       return {};
     },
   },

@@ -6,6 +6,7 @@
 
 import type { Scenario } from '@vfio-lab/scenarios';
 import type { IndexEntry } from '@vfio-lab/testbed';
+import type { DirectedScript } from './directed.ts';
 import {
   againstRecording,
   againstRun,
@@ -71,7 +72,7 @@ export class Battery {
     }
     for (const program of programs) {
       const { scenario } = program;
-      if (scenario === undefined || Object.keys(scenario.programs ?? {}).length < 2) continue;
+      if (scenario === undefined) continue;
       const subject = new ObservedScenario(scenario, mutant);
       for (let i = 0; i < this.#schedulesOf(program); i++) {
         runs++;
@@ -84,7 +85,10 @@ export class Battery {
 
   #schedulesOf(program: Program): number {
     const { schedules } = this.#options;
-    return program.kind === 'random' ? Math.ceil(schedules / FEW) : schedules;
+    if (program.kind === 'random') return Math.ceil(schedules / FEW);
+    // One task has only workers and interrupts beside it.
+    const alone = Object.keys(program.scenario?.programs ?? {}).length < 2;
+    return alone ? Math.ceil(schedules / SOME) : schedules;
   }
 
   async #tryScenario(program: Program, mutant: string): Promise<Omit<Kill, 'check' | 'runs'> | null> {
@@ -97,21 +101,23 @@ export class Battery {
   }
 
   async #tryScript(program: Program, mutant: string): Promise<Omit<Kill, 'check' | 'runs'> | null> {
-    const entry = program.script as IndexEntry;
+    const source = program.script as IndexEntry | DirectedScript;
+    // A recording has been recorded.
+    const recording = program.kind === 'recording' ? (source as IndexEntry) : null;
     let was = this.#script.get(program);
     if (was === undefined) {
-      const run = await observeScript(entry, this.revision);
-      was = { run, differences: new Set(program.kind === 'recording' ? againstRecording(entry, run) : []) };
+      const run = await observeScript(source, this.revision);
+      was = { run, differences: new Set(recording === null ? [] : againstRecording(recording, run)) };
       this.#script.set(program, was);
     }
-    const now = await observeScript(entry, mutant);
-    if (program.kind === 'recording') {
+    const now = await observeScript(source, mutant);
+    if (recording !== null) {
       const { differences } = was;
-      const what = againstRecording(entry, now).find((line) => !differences.has(line));
+      const what = againstRecording(recording, now).find((line) => !differences.has(line));
       if (what !== undefined) return { by: 'recording', what };
     }
-    const what = difference(was.run.notes, now.notes) ?? againstRun(entry, was.run, now)[0];
-    return what === undefined ? null : { by: 'script', what };
+    const what = difference(was.run.notes, now.notes) ?? againstRun(source, was.run, now)[0];
+    return what === undefined ? null : { by: program.kind === 'directed' ? 'directed' : 'script', what };
   }
 
   /** Something that the unchanged driver shows under no schedule that was tried, and not under this one either. */
@@ -154,8 +160,9 @@ function once(scenario: Scenario, revision: string): Promise<Shown> {
   return new ObservedScenario(scenario, revision).run({ kind: 'default' });
 }
 
-/** A random program gets one schedule for so many of a scenario. */
+/** A random program gets one schedule for so many of a scenario, a scenario of one task one for so many of another. */
 const FEW = 20;
+const SOME = 10;
 
 /** How many schedules the unchanged driver may take for each that a mutant gets. */
 const PATIENCE = 8;

@@ -2,20 +2,25 @@
 /* What a run shows, as a list of lines: two drivers behave alike when they show the same. */
 
 import { readFileSync } from 'node:fs';
+import path from 'node:path';
+import { OPERATIONS } from '@vfio-lab/fuzz';
 import { type Scenario, type ScenarioRun, type Schedule, Stage } from '@vfio-lab/scenarios';
 import type { Finding } from '@vfio-lab/sim';
 import {
+  type BootOptions,
   bootTestbed,
   compareTraces,
   type IndexEntry,
   parseScript,
   readMachineFile,
   readTrace,
+  recordingsDir,
   runScriptChecked,
   type Testbed,
   type TraceLine,
   volatileLines,
 } from '@vfio-lab/testbed';
+import type { DirectedScript } from './directed.ts';
 import { deviceStates } from './state.ts';
 
 /** Scheduling points after which a scenario, and a script, does not end any more: many times what any takes. */
@@ -101,20 +106,32 @@ export interface ScriptRun {
   readonly notes: readonly string[];
 }
 
-/** Run the script of a recording on its machine. Never throws for what the driver does. */
-export async function observeScript(entry: IndexEntry, revision: string): Promise<ScriptRun> {
-  const script = parseScript(readFileSync(entry.script, 'utf8'), entry.script);
+/** The machine of a directed script. */
+function ours({ topology, machine }: DirectedScript): Pick<BootOptions, 'topology' | 'machine'> {
+  if (machine !== undefined)
+    return { machine: readMachineFile(path.join(recordingsDir(), 'machines', `${machine}.json`)) };
+  return topology === undefined ? {} : { topology };
+}
+
+/** Run a script on its machine. Never throws for what the driver does. */
+export async function observeScript(
+  source: IndexEntry | DirectedScript,
+  revision: string,
+): Promise<ScriptRun> {
+  const script =
+    'lines' in source
+      ? parseScript(['load_vfio', ...source.lines].join('\n'), 'script', OPERATIONS)
+      : parseScript(readFileSync(source.script, 'utf8'), source.script);
+  const boot =
+    'lines' in source
+      ? { ...ours(source), options: source.options ?? '' }
+      : { machine: readMachineFile(source.machine), kernel: 'v6.1.192' as const };
   const lines: TraceLine[] = [];
   const states = new Map<number, string>();
   const notes: string[] = [];
   let testbed: Testbed | null = null;
   try {
-    testbed = await bootTestbed({
-      revision,
-      machine: readMachineFile(entry.machine),
-      kernel: 'v6.1.192',
-      maxSteps: SCRIPT_STEPS,
-    });
+    testbed = await bootTestbed({ revision, maxSteps: SCRIPT_STEPS, ...boot });
     await runScriptChecked(testbed, script, (line) => {
       lines.push(line);
       states.set(line.n, deviceStates().join('; '));
@@ -136,9 +153,9 @@ export function againstRecording(entry: IndexEntry, run: ScriptRun): string[] {
   return differences.map((d) => `line ${d.n}: ${d.op}: ${brief(d.got)}, not ${brief(d.expected)}`);
 }
 
-/** Lines that two runs of one script print differently. */
-export function againstRun(entry: IndexEntry, was: ScriptRun, run: ScriptRun): string[] {
-  const skip = new Set(volatileLines(entry.script));
+/** Lines that two runs of one script print differently, or that leave the devices in another state. */
+export function againstRun(source: IndexEntry | DirectedScript, was: ScriptRun, run: ScriptRun): string[] {
+  const skip = new Set('lines' in source ? [] : volatileLines(source.script));
   const before = new Map(was.lines.map((l) => [l.n, text(l)]));
   const now = new Map(run.lines.map((l) => [l.n, l]));
   const result: string[] = [];

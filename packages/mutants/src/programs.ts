@@ -5,7 +5,7 @@ import { knownFinding, programOf, scenarioOf } from '@vfio-lab/fuzz';
 import { type Scenario, scenarios } from '@vfio-lab/scenarios';
 import { revision as load } from '@vfio-lab/series';
 import { type IndexEntry, readIndex, recordingsDir } from '@vfio-lab/testbed';
-import { DIRECTED } from './directed.ts';
+import { DIRECTED, DIRECTED_SCRIPTS, type DirectedScript } from './directed.ts';
 import { ObservedScenario, observeScript } from './observe.ts';
 
 /** One of them: a scenario, or a script on a machine. */
@@ -14,7 +14,7 @@ export interface Program {
   /** `recording`: made with this revision on a real kernel, so that its trace counts, not only what the driver did before. */
   readonly kind: 'scenario' | 'directed' | 'recording' | 'script' | 'random';
   readonly scenario?: Scenario;
-  readonly script?: IndexEntry;
+  readonly script?: IndexEntry | DirectedScript;
   /** Is it a finding that the unchanged driver is known for? */
   readonly known?: (kind: string, text: string) => boolean;
 }
@@ -41,6 +41,7 @@ export function programsFor(revision: string, random: number, seed: number): Pro
   }
   return [
     ...scenarios.map((scenario): Program => ({ id: scenario.name, kind: 'scenario', scenario })),
+    ...Object.entries(DIRECTED_SCRIPTS).map(([id, script]): Program => ({ id, kind: 'directed', script })),
     ...Object.entries(DIRECTED).map(([id, program]): Program => ({
       id,
       kind: 'directed',
@@ -67,9 +68,15 @@ function randomProgram(revision: string, seed: number): Program {
   };
 }
 
-/** Run a program once, to see where it gets. */
-export async function runProgram(program: Program, revision: string): Promise<void> {
-  if (program.scenario !== undefined)
-    await new ObservedScenario(program.scenario, revision).run({ kind: 'default' });
-  if (program.script !== undefined) await observeScript(program.script, revision);
+/** Schedules under which a program of several tasks is looked at. */
+const LOOKS = 4;
+
+/** Run a program, to see where it gets: once, and one of several tasks under some schedules more. */
+export async function runProgram({ kind, scenario, script }: Program, revision: string): Promise<void> {
+  if (script !== undefined) await observeScript(script, revision);
+  if (scenario === undefined) return;
+  const subject = new ObservedScenario(scenario, revision);
+  await subject.run({ kind: 'default' });
+  if (kind === 'random' || Object.keys(scenario.programs ?? {}).length < 2) return;
+  for (let seed = 0; seed < LOOKS; seed++) await subject.run({ kind: 'random', seed });
 }

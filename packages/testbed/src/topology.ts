@@ -24,6 +24,8 @@ export interface TopologyDevice {
   pm?: { noSoftRst: boolean; pmeFrom?: string[] };
   pcie?: boolean;
   flr?: boolean;
+  /** Function-level reset by the Advanced Features capability of conventional PCI. */
+  af?: boolean;
   msi?: boolean;
   msix?: { vectors: number; bar: number };
   sriov?: { total: number; vfDevice: string; bars: Record<string, string> };
@@ -252,7 +254,7 @@ function resourceLine(at: number, size: number, flags: number): string {
   return size === 0 ? [0, 0, 0].map(word).join(' ') : [at, at + size - 1, flags].map(word).join(' ');
 }
 
-/** The capability list: PM at 0x40, MSI at 0x50, PCIe at 0x70, MSI-X at 0xb0, those that the device has. */
+/** The capability list: PM at 0x40, MSI at 0x50, PCIe at 0x70, MSI-X at 0xb0, AF at 0xc0, those that the device has. */
 function capabilities(l: Layout, d: TopologyDevice, pcie: boolean, bridge: boolean): void {
   let link = 0x34;
   const chain = (at: number, id: number): void => {
@@ -290,6 +292,11 @@ function capabilities(l: Layout, d: TopologyDevice, pcie: boolean, bridge: boole
     l.put(0xb2, 2, d.msix.vectors - 1, 0xc000);
     l.put(0xb4, 4, d.msix.bar);
     l.put(0xb8, 4, 0x0800 | d.msix.bar);
+  }
+  if (d.af === true) {
+    chain(0xc0, 0x13);
+    l.put(0xc2, 1, 6);
+    l.put(0xc3, 1, 0x03);
   }
   l.put(link, 1, 0);
 }
