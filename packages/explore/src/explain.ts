@@ -99,8 +99,10 @@ export function stacksOf(f: SubjectFinding, place: Place): Stack[] {
           : `, which ${w.on === w.task ? 'it' : w.on} ${w.how === 'wait' ? 'is to end' : 'has'}`;
       const held = w.holds.map((h) => h.lock);
       list.push(stack(`${w.task} waits for ${w.waits}${on}`, w.fns, held, place));
+      const wanted = (lock: string): boolean => waits.some((other) => other.waits === lock);
       for (const h of w.holds)
-        if (h.fns.length > 0) list.push(stack(`${w.task} took ${h.lock}`, h.fns, [], place));
+        if (h.fns.length > 0 && wanted(h.lock))
+          list.push(stack(`${w.task} took ${h.lock}`, h.fns, [], place));
     }
   }
   for (const e of d.edges ?? []) {

@@ -79,6 +79,8 @@ export function programEvents(events: readonly TraceEvent[]): TraceEvent[] {
 const LOCK =
   /^(down_read|down_write|mutex_lock|spin_lock|up_read|up_write|mutex_unlock|spin_unlock|wait) (.*)$/;
 const BDF = /^([0-9a-f]{4}:[0-9a-f]{2}:[0-9a-f]{2}\.[0-7]): /;
+/** Locks of no interest in a diagram. */
+const HIDDEN = /resource_lock$|^&\(nh\)/;
 /** What tells of hardware twice, or of a bridge's references. */
 const NOISE = /hardware (?:reset|D\d)|platform put it|power resource|^pci[0-9a-f:]+:/;
 
@@ -150,7 +152,8 @@ class Reader {
 
   row(e: Pick<TraceEvent, 'task' | 'kind' | 'fn' | 'fns'>, text: string, changed: boolean): Row {
     const held: Record<string, Holder[]> = {};
-    for (const [name, holders] of this.held) if (holders.length > 0) held[name] = holders;
+    for (const [name, holders] of this.held)
+      if (holders.length > 0 && !HIDDEN.test(name)) held[name] = holders;
     const names: string[] = [];
     for (const all of [this.held, this.spin])
       for (const [name, holders] of all)
@@ -176,7 +179,8 @@ function devicesOf(events: readonly TraceEvent[]): Set<string> {
   const flagged = new Set<string>();
   const powered = new Set<string>();
   for (const e of events) {
-    if (e.kind === 'flag' && typeof e.data.device === 'string') flagged.add(e.data.device);
+    if ((e.kind === 'flag' || e.kind === 'device') && typeof e.data.device === 'string')
+      flagged.add(e.data.device);
     if (e.kind === 'pci' && typeof e.data.device === 'string' && typeof e.data.to === 'string')
       powered.add(e.data.device);
     const of =
@@ -188,10 +192,12 @@ function devicesOf(events: readonly TraceEvent[]): Set<string> {
 
 /** The words of an event in a diagram; '' when it is not shown. `one`: the only device, whose name goes without saying. */
 function words(e: TraceEvent, one: string): string {
-  if (e.kind === 'phase' || NOISE.test(e.text)) return '';
+  if (e.kind === 'phase' || e.kind === 'device' || NOISE.test(e.text)) return '';
   // Where a lock is given up shows in its column, and a spinlock is held for a moment.
   if (e.kind === 'lock')
-    return /^(?:spin_|up_|mutex_unlock)|resource_lock$|&\(nh\)/.test(e.text) ? '' : e.text;
+    return /^(?:spin_|up_|mutex_unlock)/.test(e.text) || HIDDEN.test(e.text.replace(/^\w+ /, ''))
+      ? ''
+      : e.text;
   const m = BDF.exec(e.text);
   const rest = m === null ? e.text : e.text.slice(m[0].length);
   const dev = m === null || m[1] === one ? '' : `${m[1].replace(/^0000:/, '')} `;

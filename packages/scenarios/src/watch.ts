@@ -60,6 +60,7 @@ const TRACED = new WeakSet<object>();
 export function traceFlags(vdev: vfio_pci_core_device): void {
   if (TRACED.has(vdev)) return;
   TRACED.add(vdev);
+  trace('device', 'is open', { device: vdev.pdev.dev.name });
   const fields = vdev as unknown as Record<string, unknown>;
   for (const name of FLAGS) {
     if (!(name in fields)) continue;

@@ -19,7 +19,7 @@ import type {
 } from '@vfio-lab/explore';
 import type { CAC } from 'cac';
 import { UsageError } from '../program.ts';
-import { placesOf, readFinding, replayCommand, storyOf, writeFindings } from '../ui/findings.ts';
+import { NO_CHOICE, placesOf, readFinding, replayCommand, storyOf, writeFindings } from '../ui/findings.ts';
 import { interruptible } from '../ui/interrupt.ts';
 import { colors, type Io, readInput, width, writeJson } from '../ui/io.ts';
 import { progress } from '../ui/progress.ts';
@@ -236,7 +236,7 @@ async function replayOne(what: string | undefined, options: Options, io: Io): Pr
   if (target === undefined)
     throw new UsageError('a schedule needs something to run', 'name a scenario or a model, or give a file');
   const revision = isFile(target) ? '' : (options.revision ?? saved?.revision ?? DEFAULT_REVISION);
-  const schedule = saved?.schedule ?? given;
+  const schedule = saved?.schedule ?? (given === NO_CHOICE ? '' : given);
   const subject = await subjectOf(target, revision);
   const run = await replayTraced(subject, schedule);
   const { observation, replay: r } = run;

@@ -29,9 +29,12 @@ export interface SavedFinding {
   steps: number;
 }
 
+/** A schedule that leaves everything to itself; an empty argument would be lost on the way. */
+export const NO_CHOICE = 'default';
+
 /** The command that runs a schedule again. */
 export function replayCommand(what: string, revision: string, schedule: string): string {
-  return `vfio-lab explore ${what}${revision === '' ? '' : ` --revision ${revision}`} --replay '${schedule}'`;
+  return `vfio-lab explore ${what}${revision === '' ? '' : ` --revision ${revision}`} --replay '${schedule === '' ? NO_CHOICE : schedule}'`;
 }
 
 /** Where the functions of a revision are to be read: read from the sources, now. Nowhere for a model ('' as revision). */
