@@ -27,6 +27,45 @@ export interface Chooser {
   end(n: number, tids: readonly number[], ops: readonly OpCode[]): void;
 }
 
+/** An execution has more steps than it may, and is given up. */
+export class StepLimit extends Error {}
+
+/**
+ * Gives an execution up after so many steps. For the search it ends with what its tasks were about to do, so that it
+ * sees the races with that.
+ */
+export class Limited implements Chooser {
+  readonly #inner: Chooser;
+  #left: number;
+
+  constructor(inner: Chooser, steps: number) {
+    this.#inner = inner;
+    this.#left = steps;
+  }
+
+  choose(
+    n: number,
+    tids: readonly number[],
+    ops: readonly OpCode[],
+    enabled: readonly boolean[],
+    timePassed: boolean,
+  ): number {
+    if (this.#left-- === 0) {
+      this.#inner.end(n, tids, ops);
+      throw new StepLimit('too many steps');
+    }
+    return this.#inner.choose(n, tids, ops, enabled, timePassed);
+  }
+
+  succeeded(): void {
+    this.#inner.succeeded();
+  }
+
+  end(n: number, tids: readonly number[], ops: readonly OpCode[]): void {
+    this.#inner.end(n, tids, ops);
+  }
+}
+
 /** The search and what it searches do not agree on what has happened: something outside the schedule decides. */
 export class Nondeterminism extends Error {
   readonly step: number;

@@ -41,7 +41,9 @@ export interface ExploreOptions {
    * more, and depth first would come to them late. Default 0.
    */
   warmUp?: number;
-  /** Threads that help an exhaustive search. */
+  /** Give an execution up after so many steps; the search is not exhausted then. */
+  steps?: number;
+  /** Threads that help an exhaustive search; of no use with `steps`. */
   mates?: readonly Mate[];
   /** Replay every so many-th execution and compare; 0: never. Default 64. */
   recheck?: number;
@@ -64,13 +66,15 @@ export interface Exploration {
   strategy: Strategy;
   /** Everything the strategy could reach has been searched. */
   exhausted: boolean;
-  /** Why not: 'time', 'executions', 'interrupted', 'first finding', 'bound', 'sampling', or ''. */
+  /** Why not: 'time', 'executions', 'interrupted', 'first finding', 'bound', 'steps', 'sampling', or ''. */
   stopped: string;
   /** All schedules with at most so many preemptions have been searched; -1: no such claim. */
   bound: number;
   executions: number;
   /** How many of them were the warm-up. */
   warmUp: number;
+  /** Executions that were given up because of their length. */
+  cut: number;
   classes: number;
   redundant: number;
   deepest: number;
@@ -81,6 +85,8 @@ export interface Exploration {
   pctBound: number;
   /** What an exhaustive search that was stopped left to do; see ExploreOptions.resume. */
   left: Left | null;
+  /** About how many executions that would take; 0 for none. */
+  remaining: number;
   seconds: number;
 }
 
@@ -112,7 +118,7 @@ class Run {
 
   constructor(subject: Subject, opts: ExploreOptions) {
     this.opts = opts;
-    this.session = new Session(subject, opts.recheck ?? 64);
+    this.session = new Session(subject, opts.recheck ?? 64, opts.steps);
     this.#clock = opts.clock ?? ((): number => 0);
     this.#started = this.#clock();
   }
@@ -190,7 +196,7 @@ class Run {
       this.session,
       opts.resume,
       limits,
-      opts.mates ?? [],
+      opts.steps === undefined ? (opts.mates ?? []) : [],
     );
     this.stopped = stopped;
     return { redundant, left };
@@ -241,6 +247,10 @@ export async function explore(subject: Subject, opts: ExploreOptions = {}): Prom
     run.stopped = 'nondeterminism';
     session.nondeterminism(error.message);
   }
+  if (exhausted && session.cut > 0) {
+    exhausted = false;
+    run.stopped = 'steps';
+  }
   const short: Found[] = [];
   for (const c of session.found.values()) short.push(await shortest(subject, c));
   const findings = await explain(subject, short);
@@ -251,6 +261,7 @@ export async function explore(subject: Subject, opts: ExploreOptions = {}): Prom
     bound,
     executions: session.executions,
     warmUp,
+    cut: session.cut,
     classes: session.classes.size,
     redundant,
     deepest: session.deepest,
@@ -258,6 +269,7 @@ export async function explore(subject: Subject, opts: ExploreOptions = {}): Prom
     findings,
     pctBound,
     left,
+    remaining: left === null ? 0 : Math.round(new Dpor(structuredClone(left.frames)).remaining()),
     seconds: run.elapsed / 1000,
   };
 }

@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only
+import { Limited, StepLimit } from './chooser.ts';
 import type { Execution } from './execution.ts';
 import type { Search } from './exhaust.ts';
 import { Hashes } from './hashes.ts';
@@ -41,9 +42,16 @@ export class Session {
   /** For fingerprints. */
   readonly hashes: Hashes;
   readonly #recheck: number;
+  readonly #steps: number;
+  /** Executions that were given up because of their length. */
+  cut = 0;
 
-  /** @param recheck run every so many-th execution again and compare; 0: never */
-  constructor(subject: Subject, recheck: number) {
+  /**
+   * @param recheck run every so many-th execution again and compare; 0: never
+   * @param steps give executions up that have more
+   */
+  constructor(subject: Subject, recheck: number, steps = Infinity) {
+    this.#steps = steps;
     this.#subject = subject;
     this.hashes = new Hashes(subject.tables);
     this.#recheck = recheck;
@@ -52,7 +60,14 @@ export class Session {
   /** One execution of a search, looked at. */
   async execute(search: Search): Promise<void> {
     search.begin();
-    await this.#see(search, await this.#subject.run(search));
+    if (this.#steps === Infinity) return this.#see(search, await this.#subject.run(search));
+    try {
+      await this.#see(search, await this.#subject.run(new Limited(search, this.#steps)));
+    } catch (error) {
+      if (!(error instanceof StepLimit)) throw error;
+      this.cut++;
+      this.#note({ outcome: `given up after ${this.#steps} steps`, findings: [] }, search.execution);
+    }
   }
 
   /** One that has been run before: `play` lets the search go through it. */

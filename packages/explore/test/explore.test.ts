@@ -204,6 +204,38 @@ describe('bounds and limits', () => {
   });
 });
 
+describe('a step bound', () => {
+  it('gives up what is longer, and is no exhaustion then', async () => {
+    const endless = defineModel('endless', (m) => {
+      const x = m.variable('x', 0);
+      m.task('poller', function* (): Body {
+        while ((yield* x.read()) === 0);
+      });
+      m.task('setter', function* (): Body {
+        yield* x.write(1);
+      });
+    });
+    const r = await explore(new ModelSubject(endless), { steps: 6 });
+    expect(r).toMatchObject({ exhausted: false, stopped: 'steps', findings: [] });
+    expect(r.cut).toBeGreaterThan(0);
+    expect([...r.outcomes.keys()].sort()).toEqual(['given up after 6 steps', 'ok']);
+    // Long enough for all: as without.
+    const enough = await explore(new ModelSubject(lastzero(5)), { steps: 1000 });
+    expect(enough).toMatchObject({ exhausted: true, executions: 64, cut: 0 });
+  });
+
+  it('stops a scenario in its middle, and the next execution is whole again', async () => {
+    const subject = new ScenarioSubject(scenarioByName('exit-vs-host-access'), 'v7');
+    expect(await explore(subject, { strategy: 'random', steps: 40, executions: 5 })).toMatchObject({
+      cut: 5,
+      executions: 5,
+    });
+    const whole = await explore(subject, { executions: 5 });
+    const fresh = new ScenarioSubject(scenarioByName('exit-vs-host-access'), 'v7');
+    expect([...whole.outcomes]).toEqual([...(await explore(fresh, { executions: 5 })).outcomes]);
+  });
+});
+
 describe('a search in parts', () => {
   it('goes on where it was stopped, and nothing is missed or done twice', async () => {
     const outcomes = new Set<string>();

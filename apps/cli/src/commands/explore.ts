@@ -36,6 +36,7 @@ interface Options {
   seed: number;
   depth: number;
   jobs?: number;
+  steps?: number;
   save?: string;
   resume?: string;
   first?: boolean;
@@ -61,6 +62,7 @@ export function register(cli: CAC, io: Io): void {
     .option('--executions <n>', 'Stop after so many executions')
     .option('--seed <n>', 'Seed of the random strategies', { default: 1 })
     .option('--depth <n>', 'Depth of the bugs that pct goes for', { default: 3 })
+    .option('--steps <n>', 'Give an execution up after n steps')
     .option('--jobs <n>', 'Threads for an exhaustive search (default: one a processor; a model: 1)')
     .option('--save <file>', 'When the search is stopped, write what is left to a file')
     .option('--resume <file>', 'Go on with what --save has written')
@@ -157,6 +159,7 @@ async function one(what: string, revision: string, options: Options, io: Io): Pr
       return interrupt.asked();
     },
   };
+  if (options.steps !== undefined) opts.steps = count('steps', options.steps, 1);
   if (options.bound !== undefined) opts.bound = count('bound', options.bound);
   if (options.resume !== undefined) opts.resume = leftOver(options.resume);
   if (revision !== '') opts.warmUp = WARM_UP;
@@ -302,6 +305,8 @@ function toJson(
     bound: r.bound,
     executions: r.executions,
     warmUp: r.warmUp,
+    cut: r.cut,
+    remaining: r.remaining,
     classes: r.classes,
     redundant: r.redundant,
     deepest: r.deepest,
@@ -347,6 +352,11 @@ function render(
     `${paint.bold(what)}${isFile(what) ? '' : ` on ${revision}`}: ${all}`,
     `  ${r.executions} executions of ${r.classes} classes in ${r.seconds.toFixed(1)} s${rate}, ${r.deepest} steps at most${r.redundant > 0 ? `, ${r.redundant} redundant` : ''}`,
   ];
+  if (r.cut > 0) lines.push(`  ${r.cut} executions were given up after --steps`);
+  if (r.left !== null && r.stopped !== 'first finding')
+    lines.push(
+      `  ${r.left.frames.length === 0 ? 'the search depth first had not begun' : `about ${r.remaining} executions are left`}: --save <file> keeps the place, --resume <file> goes on`,
+    );
   if (r.bound >= 0) lines.push(`  all schedules with at most ${r.bound} preemptions`);
   if (r.pctBound > 0)
     lines.push(
