@@ -83,7 +83,7 @@ function messages(d: Device): Calls {
           ],
           [2, one(...irqs).map((irq) => `set_irqs ${D} DNONE|TRIGGER ${irq} 0 0`)],
           [1, one(...irqs).map((irq) => `set_irqs ${D} DNONE|TRIGGER ${irq} 0 1`)],
-          [2, one(`set_irqs ${D} DEFD|TRIGGER intx 0 1 efd:E0`)],
+          [2, one(`set_irqs ${D} DEFD|TRIGGER intx 0 1 efd:E0`, `set_irqs ${D} DNONE|TRIGGER intx 0 0`)],
         ];
   return weighted(
     ...vectors,
@@ -123,9 +123,9 @@ function memory(d: Device): Calls {
     [3, one(`rd ${D} bar0 0 4`, `wr ${D} bar0 0x20 4 1`, `wr ${D} bar0 ${reg} 4 1`)],
     [3, one(6, 6, 0, 2).map((v) => `wr ${D} cfg 4 2 ${v}`)],
     [1, one(`wr ${D} cfg 0x10 4 0xffffffff`, `rd ${D} rom 0 4`, `rd ${D} vga 0xa0000 4`)],
-    [4, one('M0', 'M1').map((m) => `mmap ${m} ${D} bar0 0 0x1000 rw`)],
-    [4, fc.tuple(one('M0', 'M1'), one(0, 0x20)).map(([m, off]) => `mrd ${m} ${off} 4`)],
-    [3, one('M0', 'M1').map((m) => `mwr ${m} ${reg} 4 1`)],
+    [4, one('M0', 'M0', 'M1').map((m) => `mmap ${m} ${D} bar0 0 0x1000 rw`)],
+    [4, fc.tuple(one('M0', 'M0', 'M0', 'M1'), one(0, 0x20)).map(([m, off]) => `mrd ${m} ${off} 4`)],
+    [3, one('M0', 'M0', 'M0', 'M1').map((m) => `mwr ${m} ${reg} 4 1`)],
     [2, one('munmap M0', 'munmap M1')],
     [
       2,

@@ -49,16 +49,22 @@ function openAll(devices: readonly Device[]): string[] {
 }
 
 /** What a guest has mostly turned on by the time that it does anything of interest. */
-function turnedOn(d: Device): string[] {
+function turnedOn(d: Device): fc.Arbitrary<string[]> {
   const D = d.handle;
-  return [
-    ...(d.intx
-      ? [`set_irqs ${D} DEFD|TRIGGER intx 0 1 efd:E0`, `set_irqs ${D} DEFD|UNMASK intx 0 1 efd:E2`]
-      : []),
+  const intx = [`set_irqs ${D} DEFD|TRIGGER intx 0 1 efd:E0`, `set_irqs ${D} DEFD|UNMASK intx 0 1 efd:E2`];
+  const msi = [`set_irqs ${D} DEFD|TRIGGER msi 0 1 efd:E0`];
+  const others = [
     `set_irqs ${D} DEFD|TRIGGER req 0 1 efd:E4`,
+    `set_irqs ${D} DEFD|TRIGGER 5 0 1 efd:E4`,
     `mmap M0 ${D} bar0 0 0x1000 rw`,
     `lp_enter ${D}`,
   ];
+  const interrupt = fc.oneof(
+    { weight: d.intx ? 4 : 0, arbitrary: fc.subarray(intx) },
+    { weight: d.msi === 0 ? 0 : 2, arbitrary: fc.constant(msi) },
+    { weight: 1, arbitrary: fc.constant<string[]>([]) },
+  );
+  return fc.tuple(interrupt, fc.subarray(others)).map((parts) => parts.flat());
 }
 
 function optionsOf(devices: readonly Device[]): fc.Arbitrary<string> {
@@ -113,8 +119,9 @@ function programOn(topology: string, mostTasks: number): fc.Arbitrary<Program> {
     return fc
       .record({
         options: optionsOf(devices),
+        rest: fc.boolean(),
         // Mostly something is on already when the rest begins.
-        on: fc.subarray(turnedOn(devices[0])),
+        on: turnedOn(devices[0]),
         prelude: fc.array(calls, { maxLength: 3, size: 'max' }),
         users: fc
           .integer({ min: Math.min(2, mostTasks), max: mostTasks })
@@ -122,9 +129,10 @@ function programOn(topology: string, mostTasks: number): fc.Arbitrary<Program> {
         host: maybe(task('host', from(hostCalls), 3)),
         device: maybe(task('device', from(deviceEvents), 3)),
       })
-      .map(({ options, on, prelude, users, host, device }) => ({
+      .map(({ options, rest, on, prelude, users, host, device }) => ({
         topology,
         options,
+        rest,
         setup: [...openAll(devices), ...on, ...prelude],
         tasks: [...users, ...host, ...device],
       }));

@@ -8,13 +8,13 @@ export interface KnownFinding {
   id: string;
   /** Names of the revisions that have it. */
   revisions: RegExp;
-  kind: string;
+  kinds: readonly string[];
   text: RegExp;
   /** The innermost function of the driver that it is in, when that tells it from others. */
   fn?: RegExp;
   /** What the program must have in it. */
   program?: RegExp;
-  /** C functions that make it. */
+  /** Functions of the driver that make it; none: it is the kernel's around it, see the reason. */
   functions: readonly string[];
   reason: string;
 }
@@ -26,7 +26,7 @@ export const KNOWN: readonly KnownFinding[] = [
   {
     id: 'intx-eventfd-gone',
     revisions: /./,
-    kind: 'oops',
+    kinds: ['oops'],
     text: /^NULL pointer dereference: eventfd_signal\(\) of vfio_send_intx_eventfd/,
     functions: [
       'vfio_pci_set_intx_trigger',
@@ -42,7 +42,7 @@ export const KNOWN: readonly KnownFinding[] = [
   {
     id: 'intx-enabled-without-handler',
     revisions: /./,
-    kind: 'WARN_ON',
+    kinds: ['WARN_ON'],
     text: /^WARN_ON at chip\.ts:\d+/,
     fn: /^vfio_pci_intx_unmask_handler$/,
     program: /nointxmask/,
@@ -54,7 +54,7 @@ export const KNOWN: readonly KnownFinding[] = [
   {
     id: 'unmask-eventfd-asleep',
     revisions: LOW_POWER,
-    kind: 'd3cold-access',
+    kinds: ['d3cold-access'],
     text: /^config (?:read|write) of .* in D3cold by vfio_pci_intx_unmask_handler/,
     functions: ['virqfd_wakeup', 'vfio_pci_intx_unmask_handler'],
     reason:
@@ -63,32 +63,113 @@ export const KNOWN: readonly KnownFinding[] = [
       'without power.',
   },
   {
-    id: 'vf-probe-vs-close',
-    revisions: LOW_POWER,
-    kind: 'lockdep-inversion',
-    text: /&new_dev_set->lock.*&vdev->memory_lock|&vdev->memory_lock.*&new_dev_set->lock/,
-    functions: ['vfio_pci_core_sriov_configure', 'vfio_assign_device_set', 'vfio_pci_core_disable'],
+    id: 'vf-probe-vs-fault',
+    revisions: /./,
+    kinds: ['lockdep-inversion'],
+    text: /&mm->mmap_lock.*&vdev->vma_lock|&vdev->vma_lock.*&mm->mmap_lock/,
+    functions: [
+      'vfio_pci_core_sriov_configure',
+      'vfio_assign_device_set',
+      'vfio_device_fops_release',
+      'vfio_group_fops_release',
+      'vfio_pci_mmap_fault',
+    ],
     reason:
-      'Enabling virtual functions probes them under memory_lock, and probing takes the lock of the device set; the close ' +
-      'takes memory_lock to leave low power, under the lock of the device set.',
+      'Enabling virtual functions probes them under memory_lock, and probing takes the lock of the device set. Under that ' +
+      "lock a device's close takes group_rwsem, a group's under group_rwsem iommu->lock, MAP_DMA under iommu->lock " +
+      'mmap_lock, a fault in a mapped BAR under mmap_lock vma_lock, and under that memory_lock again.',
+  },
+  {
+    id: 'vf-probe-vs-close',
+    revisions: /./,
+    kinds: ['lockdep-inversion'],
+    text: /&new_dev_set->lock.*&vdev->memory_lock|&vdev->memory_lock.*&new_dev_set->lock/,
+    functions: [
+      'vfio_pci_core_sriov_configure',
+      'vfio_assign_device_set',
+      'vfio_pci_core_disable',
+      'vfio_pci_memory_lock_and_enable',
+    ],
+    reason:
+      'Enabling virtual functions probes them under memory_lock, and probing takes the lock of the device set. A close takes ' +
+      'memory_lock under the lock of the device set: in every revision to free the vectors of MSI, and in those with a low ' +
+      'power always, to leave it.',
   },
   {
     id: 'vf-probe-vs-close-deadlock',
-    revisions: LOW_POWER,
-    kind: 'deadlock',
+    revisions: /./,
+    kinds: ['deadlock'],
     text: /waits for &new_dev_set->lock in vfio_assign_device_set holding .*&vdev->memory_lock/,
-    functions: ['vfio_pci_core_sriov_configure', 'vfio_assign_device_set', 'vfio_pci_core_disable'],
+    functions: [
+      'vfio_pci_core_sriov_configure',
+      'vfio_assign_device_set',
+      'vfio_pci_core_disable',
+      'vfio_pci_memory_lock_and_enable',
+    ],
     reason: 'What vf-probe-vs-close warns of: each waits for the lock that the other holds.',
+  },
+  {
+    id: 'restore-vs-host-reset',
+    revisions: /./,
+    kinds: ['WARN_ON'],
+    text: /can't update enabled VF BAR\d/,
+    functions: ['vfio_pci_core_disable'],
+    reason:
+      'The close restores the config space that it has saved (pci_restore_state()) after it has given up the device lock, ' +
+      'so it can run beside a reset by sysfs, which restores too: one enables VFs (sriov_restore_state()) that the other ' +
+      'has found disabled, and pci_iov_update_resource() warns.',
   },
   {
     id: 'intx-asserted-not-set-up',
     revisions: /./,
-    kind: 'livelock',
-    text: /asserts INTx, which the driver has not set up$/,
-    functions: ['vfio_pci_core_enable', 'vfio_intx_handler'],
+    kinds: ['livelock'],
+    text: /asserts INTx, for which there is no handler$/,
+    functions: ['vfio_pci_core_enable', 'vfio_intx_disable', 'vfio_intx_handler'],
     reason:
-      'An open device without INTx set up may still assert its line: DisINTx is cleared when it is opened. When another ' +
-      'device shares the line, nobody claims the interrupt, and the kernel turns the line off after 100,000 of them.',
+      'An open device without a handler may still assert its line: DisINTx is cleared when it is opened, and not set when ' +
+      'INTx is turned off. When another device shares the line, nobody claims the interrupt, and the kernel turns the line ' +
+      'off after 100,000 of them.',
+  },
+  {
+    id: 'reset-loses-intx-mask',
+    revisions: /./,
+    kinds: ['livelock', 'intx-state'],
+    text: /asserts INTx, which the driver has masked$|the driver has INTx masked, DisINTx is 0$/,
+    program: /^(?:hot)?reset |\/reset 1$/m,
+    functions: [
+      'vfio_pci_core_ioctl',
+      'vfio_pci_dev_set_hot_reset',
+      'vfio_pci_intx_mask',
+      'vfio_intx_handler',
+    ],
+    reason:
+      'A reset (by ioctl, hot, or by sysfs) saves the command register, resets, and restores it. INTx masked in between, by ' +
+      'SET_IRQS or by the interrupt handler, neither of which is kept out, loses its DisINTx: the driver has it masked, ' +
+      'the device interrupts, and the handler disowns it.',
+  },
+  {
+    id: 'pm-ctrl-write-race',
+    revisions: /./,
+    kinds: ['livelock', 'intx-state'],
+    text: /asserts INTx, which the driver has masked$|the driver has INTx masked, DisINTx is 0$/,
+    program: /^wr D\d cfg 68 [124] /m,
+    functions: ['vfio_pm_config_write', 'vfio_default_config_write', 'vfio_lock_and_set_power_state'],
+    reason:
+      'A write of PM_CTRL first reads, changes and writes the register (vfio_default_config_write(), under no lock), then ' +
+      'sets the power state under memory_lock. The first of one writer puts back the state bits that the second of ' +
+      'another has changed: the device goes to D0 behind the back of the PCI core, and one without NoSoftRst loses its ' +
+      'config space, DisINTx included.',
+  },
+  {
+    id: 'idle-request-lost',
+    revisions: /./,
+    kinds: ['awake-at-rest'],
+    text: /is active although nothing holds it awake$/,
+    functions: [],
+    reason:
+      'drivers/base/power/runtime.c: rpm_resume() of a worker that has waited for the parent starts over and cancels what ' +
+      'has been requested meanwhile, also the idle check of somebody who resumed the device and put it again; it finds the ' +
+      'device active and asks for no other, so the device stays awake until its next use.',
   },
 ];
 
@@ -98,7 +179,7 @@ export function knownFinding(f: SubjectFinding, revision: string, program: Progr
   return (
     KNOWN.find(
       (k) =>
-        k.kind === f.kind &&
+        k.kinds.includes(f.kind) &&
         k.revisions.test(revision) &&
         k.text.test(f.text) &&
         (k.fn?.test(f.fns.at(-1) ?? '') ?? true) &&

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 import { defineScenario, type Lab, type Scenario } from '@vfio-lab/scenarios';
-import { current, machine, Obj, report, trace, wait_until } from '@vfio-lab/sim';
-import { type Fields, type ScriptOp, Session } from '@vfio-lab/testbed';
+import { current, machine, Obj, report, sleep_ns, trace, wait_until } from '@vfio-lab/sim';
+import { checkInUse, type Fields, type ScriptOp, Session } from '@vfio-lab/testbed';
 import { type Device, devicesOf } from './devices.ts';
 import { parseLines } from './operations.ts';
 import { isUserTask, type Program } from './program.ts';
@@ -44,17 +44,30 @@ async function perform(lab: Lab, session: Session, op: ScriptOp): Promise<void> 
   lab.saw(`${op.op}: ${words(fields)}`);
 }
 
-/** All mappings and files of a program are given back, as at the end of a process. */
-async function closeAll({ session }: State): Promise<void> {
+/** All mappings and files of a program are given back, in the order in which a process does that. */
+async function closeAll(lab: Lab, { session }: State): Promise<void> {
   for (const [name, map] of session.mappings) {
     session.mappings.delete(name);
     if (map !== null) await session.user.munmap(map.addr, map.length);
   }
-  for (const [name, fd] of session.handles) {
-    session.handles.set(name, -1);
-    if (fd < 0) continue;
-    if (machine.tracing) trace('user', `close ${name}`);
+  for (const [fd, slot] of (lab.testbed.process.files?.slots ?? []).entries()) {
+    if (slot.file === null) continue;
+    if (machine.tracing) trace('user', `close ${fd} ${slot.file.name}`);
     await session.user.close(fd);
+  }
+}
+
+/** Longer than anything sleeps that is not waiting for the user's last close. */
+const REST_NS = 2e9;
+
+/** With everybody at rest, and before anything is closed. */
+async function checkAtRest(lab: Lab): Promise<void> {
+  await sleep_ns(REST_NS);
+  checkInUse(lab.testbed);
+  for (const bdf of lab.testbed.boundDevices()) {
+    const { count, status } = lab.state(bdf);
+    if (count === 0 && status !== 'suspended')
+      report('awake-at-rest', `${bdf} is ${status} although nothing holds it awake`);
   }
 }
 
@@ -88,9 +101,10 @@ export function scenarioOf(program: Program, booted: (lab: Lab) => void = () => 
       }
     };
   }
-  programs.exit = async (_lab, state) => {
+  programs.exit = async (lab, state) => {
     await wait_until(state.ending, () => state.left === 0);
-    await closeAll(state);
+    if (program.rest) await checkAtRest(lab);
+    await closeAll(lab, state);
   };
   return defineScenario<State>({
     name: 'program',
@@ -102,6 +116,7 @@ export function scenarioOf(program: Program, booted: (lab: Lab) => void = () => 
       const session = new Session(lab.testbed);
       for (const op of setup) await perform(lab, session, op);
       await lab.settle();
+      for (const bdf of lab.testbed.boundDevices()) lab.watchSuspends(bdf);
       return { session, ending: new Obj('exit'), left: tasks.filter((t) => isUserTask(t.name)).length };
     },
     programs,

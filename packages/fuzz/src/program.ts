@@ -14,6 +14,8 @@ export interface Program {
   topology: string;
   /** Parameters of vfio-pci: 'nointxmask=1'. */
   options: string;
+  /** When the user's tasks have ended, everybody comes to rest before the files are closed; false: closed at once. */
+  rest: boolean;
   /** What runs first, alone. */
   setup: string[];
   /** What runs then, at once. Names are unique. */
@@ -39,6 +41,7 @@ export function programText(program: Program): string[] {
   ];
   if (program.setup.length > 0) lines.push('set-up', ...program.setup.map((op) => `  ${op}`));
   for (const task of program.tasks) lines.push(task.name, ...task.ops.map((op) => `  ${op}`));
+  lines.push(program.rest ? 'at rest: close everything' : 'then: close everything');
   return lines;
 }
 
@@ -70,5 +73,7 @@ export function checkProgram(value: unknown, where: string): Program {
   });
   if (new Set(tasks.map((t) => t.name)).size < tasks.length) throw bad('two tasks have one name');
   parseLines(setup, `${where}, setup`);
-  return { topology: p.topology, options: p.options, setup, tasks };
+  const { topology, options, rest = false } = p;
+  if (typeof rest !== 'boolean') throw bad('rest is true or false');
+  return { topology, options, rest, setup, tasks };
 }

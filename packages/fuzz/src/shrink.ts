@@ -36,6 +36,7 @@ function* smaller(p: Program): Generator<Program> {
     }
   }
   for (const setup of shorter(p.setup)) yield { ...p, setup };
+  if (p.rest) yield { ...p, rest: false };
   if (p.options !== '') {
     const words = p.options.split(' ');
     for (let i = 0; i < words.length; i++) yield { ...p, options: words.toSpliced(i, 1).join(' ') };

@@ -7,11 +7,9 @@ import {
   ScenarioSubject,
   type Subject,
 } from '@vfio-lab/explore';
-import { is_intx, type vfio_pci_core_device } from '@vfio-lab/headers';
-import { dev_get_drvdata } from '@vfio-lab/kernel';
-import { pci_core } from '@vfio-lab/pci';
 import type { Lab } from '@vfio-lab/scenarios';
 import { InputError, type TraceEvent } from '@vfio-lab/sim';
+import { assertedPins } from './pins.ts';
 import type { Program } from './program.ts';
 import { scenarioOf } from './program-scenario.ts';
 
@@ -41,9 +39,15 @@ class Limited implements Chooser {
 
   /** As if only the one could go on that has not for the longest time. */
   #turn(n: number, tids: readonly number[], enabled: readonly boolean[]): boolean[] {
-    const since = (i: number): number => this.#lastRun.get(tids[i]) ?? 0;
     let at = -1;
-    for (let i = 0; i < n; i++) if (enabled[i] && (at < 0 || since(i) < since(at))) at = i;
+    let oldest = Infinity;
+    for (let i = 0; i < n; i++) {
+      let since = this.#lastRun.get(tids[i]);
+      if (since === undefined) this.#lastRun.set(tids[i], (since = this.#steps));
+      if (!enabled[i] || since >= oldest) continue;
+      at = i;
+      oldest = since;
+    }
     return Array.from({ length: n }, (_, i) => i === at);
   }
 
@@ -104,7 +108,10 @@ export class ProgramSubject implements Subject {
     const scenario = scenarioOf(program, (lab) => {
       this.lab = lab;
     });
-    this.scenario = new ScenarioSubject(scenario, revision, { instrument: true, maxSteps: MOST_POINTS });
+    this.scenario = new ScenarioSubject(scenario, revision, {
+      instrument: true,
+      maxSteps: MOST_POINTS,
+    });
   }
 
   /** Never rejects for what the driver does: an error thrown in it (in C, a NULL pointer) is a finding. */
@@ -120,7 +127,9 @@ export class ProgramSubject implements Subject {
       limited.end(0, [], []);
       const livelock = error.message.startsWith('no end after');
       const findings = [...(this.lab?.testbed.machine.findings ?? [])];
-      const text = livelock ? `${error.message}${this.#asserted()}` : error.message;
+      const text = livelock
+        ? `${error.message}${this.lab === null ? '' : assertedPins(this.lab.testbed.machine)}`
+        : error.message;
       const finding = {
         kind: livelock ? 'livelock' : 'exception',
         text,
@@ -130,20 +139,6 @@ export class ProgramSubject implements Subject {
       };
       return { outcome: finding.kind, findings: [...findings, finding] };
     }
-  }
-
-  /** Which devices assert their interrupt pins, and what the driver believes of them: who makes an interrupt storm. */
-  #asserted(): string {
-    const core = this.lab?.testbed.machine.scope(pci_core, () => new pci_core());
-    const words: string[] = [];
-    for (const { dev, hw } of core?.devices ?? []) {
-      if (!hw.pin) continue;
-      const vdev = dev.driver?.name === 'vfio-pci' ? dev_get_drvdata<vfio_pci_core_device>(dev) : null;
-      const ctx = vdev !== null && is_intx(vdev) ? vdev.ctx[0] : null;
-      const belief = ctx === null ? 'not set up' : ctx.masked ? 'masked' : 'unmasked';
-      words.push(`; ${dev.name} asserts INTx, which the driver has ${belief}`);
-    }
-    return words.join('');
   }
 
   /** Keep a timeline from the next run on, or no longer. */

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 import type { vfio_pci_core_device } from '@vfio-lab/headers';
 import { RPM_SUSPENDING, type rpm_status } from '@vfio-lab/kernel';
-import { rwsem_is_locked } from '@vfio-lab/locking';
+import { mutex_is_locked, rwsem_is_locked } from '@vfio-lab/locking';
 import type { pci_dev } from '@vfio-lab/pci';
 import { report, trace } from '@vfio-lab/sim';
 
@@ -11,7 +11,8 @@ import { report, trace } from '@vfio-lab/sim';
  *
  * 1. the device is open,
  * 2. low power is not engaged: the guest has not entered it, or has left it,
- * 3. nobody is in the middle of changing that: memory_lock is free,
+ * 3. nobody is in the middle of changing that: memory_lock is free, and so is the lock of its device set, under which
+ *    a device is opened, closed and reset with others,
  * 4. the usage count is 0, so that nothing keeps the device from sleeping.
  *
  * An EXIT that takes its reference before it releases memory_lock never lets 2, 3 and 4 hold at once.
@@ -34,7 +35,8 @@ export class SuspendWatch {
       set: (to: rpm_status) => {
         this.status = to;
         if (!this.on || to !== RPM_SUSPENDING || vdev.vdev.open_count === 0 || engaged()) return;
-        if (rwsem_is_locked(vdev.memory_lock) || power.usage_count.counter > 0) return;
+        if (rwsem_is_locked(vdev.memory_lock) || mutex_is_locked(vdev.vdev.dev_set.lock)) return;
+        if (power.usage_count.counter > 0) return;
         const text = `${pdev.dev.name} goes to sleep although its guest has left low power: nothing holds it awake`;
         report('undirected-suspend', text, { device: pdev.dev.name });
       },

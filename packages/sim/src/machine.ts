@@ -152,6 +152,17 @@ export class Machine {
     return value;
   }
 
+  /** Look at the state of the machine, which does not run, with the functions that look at the running one. */
+  inspect<T>(look: () => T): T {
+    const outer = machine;
+    machine = this;
+    try {
+      return look();
+    } finally {
+      machine = outer;
+    }
+  }
+
   /** The processor with this number. */
   cpu(id: number): Cpu {
     for (let n = this.cpus.length; n <= id; n++) this.cpus.push(new Cpu(n));

@@ -194,10 +194,11 @@ function render(report: FuzzReport, files: string[], io: Io): string[] {
   const ids = new Set(known.map((f) => f.known?.id));
   for (const id of ids) {
     const list = known.filter((f) => f.known?.id === id);
-    const { reason, functions, kind } = list[0].known as NonNullable<FuzzFinding['known']>;
+    const { reason, functions } = list[0].known as NonNullable<FuzzFinding['known']>;
+    const kinds = [...new Set(list.map((f) => f.kind))].join(', ');
     const runs = list.reduce((sum, f) => sum + f.runs, 0);
-    lines.push(`  ${paint.yellow(String(id))} (${kind}): ${runs} executions, first in the ${list[0].at}th`);
-    const why = `${functions.map((fn) => `${fn}()`).join(', ')}: ${reason}`;
+    lines.push(`  ${paint.yellow(String(id))} (${kinds}): ${runs} executions, first in the ${list[0].at}th`);
+    const why = functions.length === 0 ? reason : `${functions.map((fn) => `${fn}()`).join(', ')}: ${reason}`;
     lines.push(...wrap(why, width(io) - 4).map((l) => `    ${l}`));
   }
   lines.push('', fresh.length > 0 ? paint.bold('new findings') : paint.green('nothing new'));
@@ -222,5 +223,6 @@ function programLines(f: FuzzFinding): string[] {
   const lines = [`topology ${topology}${options === '' ? '' : `, vfio-pci ${options}`}`];
   for (const [name, ops] of [['set-up', setup] as const, ...tasks.map((t) => [t.name, t.ops] as const)])
     if (ops.length > 0) lines.push(`${name}: ${ops.join('; ')}`);
+  if (f.program.rest) lines.push('at rest: close everything');
   return lines;
 }
