@@ -40,6 +40,8 @@ export interface FuzzOptions {
   depth?: number;
   /** Executions that making one finding small may take. Default 600. */
   shrink?: number;
+  /** Make the programs of known findings small too. */
+  known?: boolean;
   /** Stop with the first program that shows something new. */
   first?: boolean;
   /** Asked between executions; true: stop and report what there is. */
@@ -58,7 +60,7 @@ export interface FuzzProgress {
 /** A cause with the smallest program and the shortest schedule found that lead to it. */
 export interface FuzzFinding extends Found {
   cause: string;
-  /** Of the kernel's own, checked before; its program is not made small. */
+  /** Of the kernel's own, checked before. */
   known: KnownFinding | null;
   program: Program;
   /** Programs that had it. */
@@ -184,12 +186,16 @@ class Campaign {
     }
   }
 
+  #shrinks(seen: Seen): boolean {
+    return (seen.known === null || this.#opts.known === true) && seen.finding.kind !== 'nondeterminism';
+  }
+
   async #smallest(seen: Seen): Promise<FuzzFinding> {
     const { revision, shrink = 600 } = this.#opts;
     const { cause, known } = seen;
     const stop = (): Promise<boolean> => this.#over(true);
     const { programs, firstProgram, runs, at } = seen;
-    if (known !== null || seen.finding.kind === 'nondeterminism') {
+    if (!this.#shrinks(seen)) {
       const { program, segments } = seen.case;
       const schedule = formatToken(segments);
       return {
@@ -216,8 +222,9 @@ class Campaign {
     while (!(await this.#over(false))) {
       await this.#program();
       for (const seen of this.#seen.values())
-        if (seen.known === null && !done.has(seen.cause)) done.set(seen.cause, await this.#smallest(seen));
-      if (this.#opts.first === true && done.size > 0) this.#stopped ||= 'first finding';
+        if (this.#shrinks(seen) && !done.has(seen.cause)) done.set(seen.cause, await this.#smallest(seen));
+      if (this.#opts.first === true && [...done.values()].some((f) => f.known === null))
+        this.#stopped ||= 'first finding';
     }
     const findings: FuzzFinding[] = [];
     for (const seen of this.#seen.values()) {

@@ -12,7 +12,7 @@ export interface KnownFinding {
   text: RegExp;
   /** The innermost function of the driver that it is in, when that tells it from others. */
   fn?: RegExp;
-  /** What the program must have in it. */
+  /** What its options or tasks must have in them. */
   program?: RegExp;
   /** Functions of the driver that make it; none: it is the kernel's around it, see the reason. */
   functions: readonly string[];
@@ -50,6 +50,30 @@ export const KNOWN: readonly KnownFinding[] = [
     reason:
       'With nointxmask a masked INTx is a disabled line. When its eventfd is taken away the handler goes too, and an unmask ' +
       'then enables a line that nobody has requested: __irq_startup() warns. Mended with the handler that stays (v6.9).',
+  },
+  {
+    id: 'intx-line-disabled-twice',
+    revisions: /./,
+    kinds: ['intx-state'],
+    text: /irq \d+ is disabled [12] times$/,
+    program: /nointxmask/,
+    functions: ['vfio_intx_set_signal', 'vfio_intx_handler'],
+    reason:
+      'With nointxmask, an interrupt that comes between request_irq() and the check of `masked` in vfio_intx_set_signal() ' +
+      'disables the line, and the check disables it again: the next unmask leaves it disabled. Mended in v6.9 ' +
+      '(CVE-2024-27437).',
+  },
+  {
+    id: 'intx-line-enabled-twice',
+    revisions: /./,
+    kinds: ['WARN_ON'],
+    text: /^Unbalanced enable for IRQ \d+/,
+    fn: /^vfio_pci_intx_unmask_handler$/,
+    program: /nointxmask/,
+    functions: ['vfio_intx_set_signal', 'vfio_basic_config_write', 'vfio_pci_intx_unmask'],
+    reason:
+      'With nointxmask, clearing DisINTx in config space, which takes no igate, or an unmask eventfd can come between ' +
+      'request_irq(), which enables the line, and the check of `masked` in vfio_intx_set_signal(), which is to disable it.',
   },
   {
     id: 'unmask-eventfd-asleep',
@@ -131,34 +155,36 @@ export const KNOWN: readonly KnownFinding[] = [
       'off after 100,000 of them.',
   },
   {
-    id: 'reset-loses-intx-mask',
-    revisions: /./,
-    kinds: ['livelock', 'intx-state'],
-    text: /asserts INTx, which the driver has masked$|the driver has INTx masked, DisINTx is 0$/,
-    program: /^(?:hot)?reset |\/reset 1$/m,
-    functions: [
-      'vfio_pci_core_ioctl',
-      'vfio_pci_dev_set_hot_reset',
-      'vfio_pci_intx_mask',
-      'vfio_intx_handler',
-    ],
+    id: 'resume-takes-igate',
+    revisions: /^v4(?:[@.]6)?(?:\+|$)/,
+    kinds: ['lockdep-inversion'],
+    text: /&vdev->memory_lock -> &vdev->igate|&vdev->igate -> &vdev->memory_lock/,
+    functions: ['vfio_pci_core_runtime_resume', 'vfio_pci_set_irqs_ioctl', 'vfio_pci_memory_lock_and_enable'],
     reason:
-      'A reset (by ioctl, hot, or by sysfs) saves the command register, resets, and restores it. INTx masked in between, by ' +
-      'SET_IRQS or by the interrupt handler, neither of which is kept out, loses its DisINTx: the driver has it masked, ' +
-      'the device interrupts, and the handler disowns it.',
+      'v4 6/6 signals PME from the resume callback: it takes igate under memory_lock. SET_IRQS holds igate when MSI takes ' +
+      'memory_lock to reach its vectors.',
   },
   {
-    id: 'pm-ctrl-write-race',
+    id: 'command-register-race',
     revisions: /./,
     kinds: ['livelock', 'intx-state'],
-    text: /asserts INTx, which the driver has masked$|the driver has INTx masked, DisINTx is 0$/,
-    program: /^wr D\d cfg 68 [124] /m,
-    functions: ['vfio_pm_config_write', 'vfio_default_config_write', 'vfio_lock_and_set_power_state'],
+    text: /asserts INTx, which the driver has (?:un)?masked$|the driver has INTx (?:masked, DisINTx is 0|unmasked, DisINTx is 1)$/,
+    program: /^(?:hot)?reset |\/reset 1$|^wr D\d cfg (?:4|5|68|69) /m,
+    functions: [
+      'vfio_intx_handler',
+      'vfio_pci_intx_mask',
+      'vfio_default_config_write',
+      'vfio_pm_config_write',
+      'vfio_pci_core_ioctl',
+      'vfio_pci_dev_set_hot_reset',
+    ],
     reason:
-      'A write of PM_CTRL first reads, changes and writes the register (vfio_default_config_write(), under no lock), then ' +
-      'sets the power state under memory_lock. The first of one writer puts back the state bits that the second of ' +
-      'another has changed: the device goes to D0 behind the back of the PCI core, and one without NoSoftRst loses its ' +
-      'config space, DisINTx included.',
+      'DisINTx, the mask of INTx, is in a register that others read, change and write back without irqlock, and what ' +
+      'SET_IRQS or the interrupt handler does to it in between is undone: a write of the command register ' +
+      '(vfio_default_config_write()); a reset by ioctl, hot or by sysfs (pci_save_state() to pci_restore_state()); and a ' +
+      'write of PM_CTRL, whose stale state bits can wake a device without NoSoftRst behind the back of the PCI core, ' +
+      'with its config space reset. The driver then disowns the interrupts of a device that it has masked, or waits for ' +
+      'one that cannot interrupt.',
   },
   {
     id: 'idle-request-lost',
@@ -175,7 +201,7 @@ export const KNOWN: readonly KnownFinding[] = [
 
 /** The known finding that a finding of a program is, or null. */
 export function knownFinding(f: SubjectFinding, revision: string, program: Program): KnownFinding | null {
-  const ops = [program.options, ...program.setup, ...program.tasks.flatMap((t) => t.ops)].join('\n');
+  const ops = [program.options, ...program.tasks.flatMap((t) => t.ops)].join('\n');
   return (
     KNOWN.find(
       (k) =>

@@ -22,6 +22,7 @@ interface Options {
   save: string;
   html?: string;
   first?: boolean;
+  known?: boolean;
   replay?: string;
   json?: boolean;
 }
@@ -37,6 +38,7 @@ export function register(cli: CAC, io: Io): void {
     .option('--executions <n>', 'Stop after so many executions: the same for the same seed')
     .option('--seed <n>', 'Seed of programs and schedules', { default: 1 })
     .option('--first', 'Stop with the first new finding')
+    .option('--known', 'Make the programs of known findings small and write them too')
     .option('--save <folder>', 'Where the programs of new findings are written', { default: 'fuzz-findings' })
     .option('--html <folder>', 'Write a page with a sequence diagram for each new finding')
     .option('--replay <file>', 'Run a program that was written before, under its schedule')
@@ -65,6 +67,7 @@ async function search(options: Options, io: Io): Promise<number> {
     seed: count('seed', options.seed),
     executions: limit,
     first: options.first === true,
+    known: options.known === true,
     time: seconds * 1000,
     clock: () => performance.now(),
     stop: (p) => {
@@ -75,8 +78,12 @@ async function search(options: Options, io: Io): Promise<number> {
   meter.end();
   interrupt.end();
   const fresh = report.findings.filter((f) => f.known === null);
-  const files = fresh.map((f, i) => save(f, i, options, io));
-  if (options.html !== undefined) for (const [i, f] of fresh.entries()) await page(f, files[i], options, io);
+  const files = new Map<FuzzFinding, string>();
+  for (const f of report.findings.filter((f) => f.known === null || options.known === true)) {
+    const file = save(f, files.size, options, io);
+    files.set(f, file);
+    if (options.html !== undefined) await page(f, file, options, io);
+  }
   if (options.json === true) writeJson(io, toJson(report, files));
   else io.stdout.write(`${render(report, files, io).join('\n')}\n`);
   return fresh.length > 0 ? 1 : 0;
@@ -88,9 +95,9 @@ function said(p: FuzzProgress, seconds: number): string {
   return `executions, ${rate(p.executions)}, ${p.programs} programs, ${rate(p.programs)}, ${p.fresh} new and ${p.known} known findings${what}`;
 }
 
-function save(f: FuzzFinding, i: number, options: Options, io: Io): string {
+function save(f: FuzzFinding, n: number, options: Options, io: Io): string {
   mkdirSync(options.save, { recursive: true });
-  const file = path.join(options.save, `${options.revision.replace(/[^\w@.+-]/g, '-')}-${i + 1}.json`);
+  const file = path.join(options.save, `${options.revision.replace(/[^\w@.+-]/g, '-')}-${n + 1}.json`);
   const { program, schedule, cause, kind, text } = f;
   const saved: SavedCase = { version: 1, revision: options.revision, kind, text, cause, schedule, program };
   writeFileSync(file, `${JSON.stringify(saved, null, 2)}\n`);
@@ -163,8 +170,9 @@ async function replayOne(options: Options, io: Io): Promise<number> {
   return status;
 }
 
-function toJson(report: FuzzReport, files: string[]): unknown {
-  const fresh = report.findings.filter((f) => f.known === null);
+type Files = ReadonlyMap<FuzzFinding, string>;
+
+function toJson(report: FuzzReport, files: Files): unknown {
   return {
     ...report,
     executionsPerSecond: report.seconds > 0 ? Math.round(report.executions / report.seconds) : 0,
@@ -174,12 +182,12 @@ function toJson(report: FuzzReport, files: string[]): unknown {
         f.known === null
           ? null
           : { ...f.known, text: String(f.known.text), revisions: String(f.known.revisions) },
-      file: files[fresh.indexOf(f)] ?? null,
+      file: files.get(f) ?? null,
     })),
   };
 }
 
-function render(report: FuzzReport, files: string[], io: Io): string[] {
+function render(report: FuzzReport, files: Files, io: Io): string[] {
   const { programs, executions, seconds, seed, revision } = report;
   const paint = colors(io);
   const rate = seconds > 0 ? `, ${Math.round(executions / seconds)}/s` : '';
@@ -188,8 +196,6 @@ function render(report: FuzzReport, files: string[], io: Io): string[] {
   const lines = [
     `${paint.bold(`fuzz ${revision}, seed ${seed}`)}: ${executions} executions of ${programs} programs in ${seconds.toFixed(1)} s${rate}, ${report.deepest} steps at most; ended by ${report.stopped}`,
   ];
-  const often = (f: FuzzFinding): string =>
-    `${f.runs} executions of ${f.programs} programs, first in the ${f.at}th`;
   if (known.length > 0) lines.push('', paint.bold('known findings of the kernel'));
   const ids = new Set(known.map((f) => f.known?.id));
   for (const id of ids) {
@@ -200,22 +206,27 @@ function render(report: FuzzReport, files: string[], io: Io): string[] {
     lines.push(`  ${paint.yellow(String(id))} (${kinds}): ${runs} executions, first in the ${list[0].at}th`);
     const why = functions.length === 0 ? reason : `${functions.map((fn) => `${fn}()`).join(', ')}: ${reason}`;
     lines.push(...wrap(why, width(io) - 4).map((l) => `    ${l}`));
+    for (const f of list) if (files.has(f)) lines.push(...smallest(f, String(files.get(f))));
   }
   lines.push('', fresh.length > 0 ? paint.bold('new findings') : paint.green('nothing new'));
-  for (const [i, f] of fresh.entries()) {
+  for (const f of fresh) {
     const held = f.held.length > 0 ? `, holding ${f.held.join(', ')}` : '';
-    lines.push(
-      `  ${paint.red(f.kind)}: ${f.text}`,
-      ...(f.task === ''
-        ? []
-        : [`    in ${f.task}${f.fns.length > 0 ? `: ${f.fns.join(' > ')}` : ''}${held}`]),
-      `    ${often(f)}; smallest program, with ${f.preemptions} preemptions, ${f.steps} steps:`,
-      ...programLines(f).map((l) => `      ${l}`),
-      `    schedule ${f.schedule || '(run to block)'}`,
-      `    vfio-lab fuzz --replay ${files[i]}`,
-    );
+    lines.push(`  ${paint.red(f.kind)}: ${f.text}`);
+    if (f.task !== '')
+      lines.push(`    in ${f.task}${f.fns.length > 0 ? `: ${f.fns.join(' > ')}` : ''}${held}`);
+    lines.push(...smallest(f, String(files.get(f))));
   }
   return lines;
+}
+
+/** How often it came, and the program to look at. */
+function smallest(f: FuzzFinding, file: string): string[] {
+  return [
+    `    ${f.runs} executions of ${f.programs} programs, first in the ${f.at}th; smallest program, with ${f.preemptions} preemptions, ${f.steps} steps:`,
+    ...programLines(f).map((l) => `      ${l}`),
+    `    schedule ${f.schedule || '(run to block)'}`,
+    `    vfio-lab fuzz --replay ${file}`,
+  ];
 }
 
 function programLines(f: FuzzFinding): string[] {
