@@ -38,10 +38,10 @@ const SAVED = {
 describe('vfio-lab fuzz', () => {
   it('says what is known of the kernel, and that nothing is new', async () => {
     const io = capture();
-    const args = ['fuzz', '--revision', 'v7', '--topology', 'own-power', '--executions', '60', '--seed', '4'];
+    const args = ['fuzz', '--revision', 'v7', '--topology', 'own-power', '--executions', '36', '--seed', '4'];
     expect(await run([...args, '--save', folder()], io)).toBe(0);
     expect(io.out).toMatch(
-      /^fuzz v7, seed 4: 60 executions of \d+ programs in [\d.]+ s, \d+\/s, .*; ended by executions$/m,
+      /^fuzz v7, seed 4: 36 executions of \d+ programs in [\d.]+ s, \d+\/s, .*; ended by executions$/m,
     );
     expect(io.out).toContain('nothing new');
   });
@@ -64,7 +64,7 @@ describe('vfio-lab fuzz', () => {
     expect(await run(['fuzz', '--replay', file], io)).toBe(1);
     expect(io.out).toMatch(/d3cold-access: config read of 0000:01:00.0 in D3cold by vfio_basic_config_write/);
     expect(io.out).toMatch(/^user1\n {2}wr D0 cfg 4 1 0$/m);
-    expect(io.out).toContain('✖ ');
+    expect(io.out).toContain('vfio_pci_core.ts');
 
     const json = capture();
     expect(await run(['fuzz', '--replay', file, '--json'], json)).toBe(1);
@@ -76,7 +76,7 @@ describe('vfio-lab fuzz', () => {
     const io = capture();
     const args = ['fuzz', '--revision', 'v4+no-usage-reference', '--topology', 'own-power', '--first'];
     expect(
-      await run([...args, '--executions', '600', '--seed', '1', '--save', save, '--html', html], io),
+      await run([...args, '--executions', '48', '--seed', '4', '--save', save, '--html', html], io),
     ).toBe(1);
     const [json] = readdirSync(save);
     expect(io.out).toContain(`vfio-lab fuzz --replay ${path.join(save, json)}`);

@@ -69,13 +69,6 @@ export interface Story {
   rows: readonly Row[];
 }
 
-/** The part of a scenario's timeline in which its programs run. */
-export function programEvents(events: readonly TraceEvent[]): TraceEvent[] {
-  const from = events.findIndex((e) => e.kind === 'phase' && e.text === 'programs');
-  const to = events.findIndex((e) => e.kind === 'phase' && e.text === 'check');
-  return events.slice(Math.max(0, from), to < 0 ? undefined : to);
-}
-
 const LOCK =
   /^(down_read|down_write|mutex_lock|spin_lock|up_read|up_write|mutex_unlock|spin_unlock|wait) (.*)$/;
 const BDF = /^([0-9a-f]{4}:[0-9a-f]{2}:[0-9a-f]{2}\.[0-7]): /;

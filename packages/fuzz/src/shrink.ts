@@ -24,39 +24,7 @@ export interface ShrinkOptions {
 }
 
 /** Schedules tried on a smaller program besides the one that it had. */
-const OTHER_SCHEDULES = 6;
-
-/** Smaller programs, those that leave out most first. */
-function* smaller(p: Program): Generator<Program> {
-  for (let i = p.tasks.length - 1; i >= 0 && p.tasks.length > 1; i--)
-    yield { ...p, tasks: p.tasks.toSpliced(i, 1) };
-  for (const [i, task] of p.tasks.entries()) {
-    for (const ops of shorter(task.ops)) {
-      if (ops.length > 0) yield { ...p, tasks: p.tasks.with(i, { ...task, ops }) };
-    }
-  }
-  for (const setup of shorter(p.setup)) yield { ...p, setup };
-  if (p.rest) yield { ...p, rest: false };
-  if (p.options !== '') {
-    const words = p.options.split(' ');
-    for (let i = 0; i < words.length; i++) yield { ...p, options: words.toSpliced(i, 1).join(' ') };
-  }
-  for (const [i, task] of p.tasks.entries()) {
-    for (const ops of simplerOps(task.ops)) yield { ...p, tasks: p.tasks.with(i, { ...task, ops }) };
-  }
-  for (const setup of simplerOps(p.setup)) yield { ...p, setup };
-}
-
-/** A list without one of its halves, quarters, ..., single elements; from the end, on which less depends. */
-function* shorter(ops: readonly string[]): Generator<string[]> {
-  for (let size = Math.ceil(ops.length / 2); size >= 1; size = size === 1 ? 0 : Math.ceil(size / 2)) {
-    for (let i = ops.length - size; i >= 0; i--) yield ops.toSpliced(i, size);
-  }
-}
-
-function* simplerOps(ops: readonly string[]): Generator<string[]> {
-  for (const [i, op] of ops.entries()) for (const line of simpler(op)) yield ops.with(i, line);
-}
+const OTHER_SCHEDULES = 3;
 
 /** The operation with less in it: without an option, with one eventfd for two, with a smaller number. */
 function* simpler(line: string): Generator<string> {
@@ -74,41 +42,106 @@ function* simpler(line: string): Generator<string> {
   }
 }
 
+/** Tries smaller programs for as long as the cause stays and the budget lasts. */
+class Shrinker {
+  best: Case;
+  executions = 0;
+  /** No more: the budget is used up, or somebody wants it to end. */
+  over = false;
+  readonly #opts: ShrinkOptions;
+
+  constructor(start: Case, opts: ShrinkOptions) {
+    this.best = start;
+    this.#opts = opts;
+  }
+
+  /** Is this smaller program as good? Then it is the best. */
+  async #attempt(program: Program): Promise<boolean> {
+    this.over ||= this.executions >= this.#opts.budget || (await this.#opts.stop());
+    if (this.over) return false;
+    const segments = await this.#leads(program);
+    if (segments !== null) this.best = { program, segments };
+    return segments !== null;
+  }
+
+  /** A schedule that leads to the cause in this program, null: none found. */
+  async #leads(program: Program): Promise<Segment[] | null> {
+    const { revision, cause } = this.#opts;
+    const subject = new ProgramSubject(program, revision);
+    this.executions++;
+    const first = await replay(subject, this.best.segments);
+    if (causesIn(first.observation.findings).has(cause)) return segmentsOf(first.replay.execution, subject);
+    const pct = new Pct(1, 3);
+    for (let n = 0; n < OTHER_SCHEDULES; n++) {
+      pct.begin();
+      this.executions++;
+      const { findings } = await subject.run(pct);
+      if (causesIn(findings).has(cause)) return segmentsOf(pct.execution, subject);
+    }
+    return null;
+  }
+
+  /** Leave out halves, quarters, ..., single elements of a list; from the end, on which less depends. */
+  async #shorten<T>(
+    list: readonly T[],
+    least: number,
+    put: (program: Program, list: T[]) => Program,
+  ): Promise<void> {
+    let rest = [...list];
+    for (let size = Math.ceil(rest.length / 2); size >= 1; size = size === 1 ? 0 : Math.ceil(size / 2)) {
+      for (let i = rest.length - size; i >= 0; i -= size) {
+        const shorter = rest.toSpliced(i, size);
+        if (shorter.length >= least && (await this.#attempt(put(this.best.program, shorter)))) rest = shorter;
+      }
+    }
+  }
+
+  /** Simpler arguments, one after the other. */
+  async #simplify(ops: readonly string[], put: (program: Program, ops: string[]) => Program): Promise<void> {
+    const now = [...ops];
+    for (let i = 0; i < now.length; i++) {
+      for (const line of simpler(now[i])) {
+        if (await this.#attempt(put(this.best.program, now.with(i, line)))) {
+          now[i] = line;
+          i--;
+          break;
+        }
+      }
+    }
+  }
+
+  /** Everything once. True: it became smaller. */
+  async round(): Promise<boolean> {
+    const before = this.best;
+    const parts: ((ops: readonly string[], put: (p: Program, ops: string[]) => Program) => Promise<void>)[] =
+      [
+        (ops, put) => this.#shorten(ops, put === putSetup ? 0 : 1, put),
+        (ops, put) => this.#simplify(ops, put),
+      ];
+    await this.#shorten(this.best.program.tasks, 1, (p, tasks) => ({ ...p, tasks }));
+    for (const part of parts) {
+      for (const { name, ops } of this.best.program.tasks)
+        await part(ops, (p, shorter) => ({
+          ...p,
+          tasks: p.tasks.map((t) => (t.name === name ? { name, ops: shorter } : t)),
+        }));
+      await part(this.best.program.setup, putSetup);
+    }
+    const words = this.best.program.options.split(' ').filter((w) => w !== '');
+    await this.#shorten(words, 0, (p, options) => ({ ...p, options: options.join(' ') }));
+    if (this.best.program.rest) await this.#attempt({ ...this.best.program, rest: false });
+    return this.best !== before;
+  }
+}
+
+const putSetup = (p: Program, setup: string[]): Program => ({ ...p, setup });
+
 /** Make a case smaller. What comes back still leads to the cause. */
 export async function shrinkProgram(
   start: Case,
   opts: ShrinkOptions,
 ): Promise<{ case: Case; executions: number }> {
-  let best = start;
-  let executions = 0;
-
-  /** The schedule that leads to the cause in this program, null: none found. */
-  const leads = async (program: Program): Promise<Segment[] | null> => {
-    const subject = new ProgramSubject(program, opts.revision);
-    executions++;
-    const first = await replay(subject, best.segments);
-    if (causesIn(first.observation.findings).has(opts.cause))
-      return segmentsOf(first.replay.execution, subject);
-    const pct = new Pct(1, 3);
-    for (let n = 0; n < OTHER_SCHEDULES && executions < opts.budget; n++) {
-      pct.begin();
-      executions++;
-      const { findings } = await subject.run(pct);
-      if (causesIn(findings).has(opts.cause)) return segmentsOf(pct.execution, subject);
-    }
-    return null;
-  };
-
-  for (let again = true; again;) {
-    again = false;
-    for (const program of smaller(best.program)) {
-      if (executions >= opts.budget || (await opts.stop())) return { case: best, executions };
-      const segments = await leads(program);
-      if (segments === null) continue;
-      best = { program, segments };
-      again = true;
-      break;
-    }
-  }
-  return { case: best, executions };
+  const shrinker = new Shrinker(start, opts);
+  while (!shrinker.over && (await shrinker.round()));
+  return { case: shrinker.best, executions: shrinker.executions };
 }

@@ -146,9 +146,9 @@ export class ProgramSubject implements Subject {
     this.scenario.tracing = on;
   }
 
-  /** Timeline of the last run; empty unless tracing. */
-  get events(): readonly TraceEvent[] {
-    return this.lab?.testbed.machine.events ?? [];
+  /** The last run: its timeline, empty unless tracing. */
+  get last(): { events: readonly TraceEvent[] } | null {
+    return this.lab?.testbed.machine ?? null;
   }
 
   get tables(): Subject['tables'] {

@@ -2,10 +2,11 @@
 // vfio-lab fuzz: random programs under random schedules.
 import { mkdirSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
-import type { Row } from '@vfio-lab/explore';
+import type { Story, SubjectFinding, TracedRun } from '@vfio-lab/explore';
 import type { FuzzFinding, FuzzProgress, FuzzReport, ProgramSubject, SavedCase } from '@vfio-lab/fuzz';
 import type { CAC } from 'cac';
 import { UsageError } from '../program.ts';
+import { storyOf } from '../ui/findings.ts';
 import { interruptible } from '../ui/interrupt.ts';
 import { colors, type Io, readInput, width, writeJson } from '../ui/io.ts';
 import { progress } from '../ui/progress.ts';
@@ -105,31 +106,35 @@ function save(f: FuzzFinding, n: number, options: Options, io: Io): string {
   return file;
 }
 
-/** The last run of a program as rows of a diagram; `of`: what it shows, at the end when no row does. */
-async function rowsOf(subject: ProgramSubject, of: { kind: string; task: string }): Promise<Row[]> {
-  const { programEvents, rowsOf } = await import('@vfio-lab/explore');
-  const rows = rowsOf(programEvents(subject.events));
-  if (rows.some((r) => r.kind === 'finding')) return rows;
-  return [...rows, { task: of.task, text: of.kind, where: '', locks: '', state: '', kind: 'finding' }];
+/** A finding of a program as a story; null: the run without one. */
+async function story(
+  saved: Pick<SavedCase, 'revision' | 'program' | 'schedule'>,
+  file: string,
+  run: TracedRun,
+  subject: ProgramSubject,
+  finding: SubjectFinding | null,
+  facts: Story['facts'],
+): Promise<Story> {
+  const told = await storyOf('a program', saved.revision, subject, run, saved.schedule, finding, facts);
+  return { ...told, command: `vfio-lab fuzz --replay ${file}` };
 }
 
 async function page(f: FuzzFinding, file: string, options: Options, io: Io): Promise<void> {
-  const { htmlPage, parseToken, replay } = await import('@vfio-lab/explore');
-  const { ProgramSubject, programText } = await import('@vfio-lab/fuzz');
-  const subject = new ProgramSubject(f.program, options.revision);
-  subject.tracing = true;
-  await replay(subject, parseToken(f.schedule));
-  const html = htmlPage({
-    title: `${f.kind} in a random program on ${options.revision}`,
-    finding: f,
-    facts: [
-      ['found', `in execution ${f.at}, of program ${f.firstProgram}`],
+  const { htmlPage, replayTraced } = await import('@vfio-lab/explore');
+  const { causeOf, ProgramSubject, programText } = await import('@vfio-lab/fuzz');
+  const { program, schedule, cause } = f;
+  const subject = new ProgramSubject(program, options.revision);
+  const run = await replayTraced(subject, schedule);
+  const told = run.observation.findings.find((x) => causeOf(x) === cause) ?? f;
+  const saved = { revision: options.revision, program, schedule };
+  const html = htmlPage(
+    await story(saved, file, run, subject, told, [
+      ['found', `in execution ${f.at}, of program ${f.firstProgram}; ${f.runs} executions have it`],
       ['schedule', `${f.preemptions} preemptions, ${f.steps} steps`],
-      ['program', programText(f.program).join('\n')],
-    ],
-    command: `vfio-lab fuzz --replay ${file}`,
-    rows: await rowsOf(subject, f),
-  });
+      ['outcome', run.observation.outcome],
+      ['program', programText(program).join('\n')],
+    ]),
+  );
   const folder = options.html as string;
   mkdirSync(folder, { recursive: true });
   const name = path.join(folder, `${path.basename(file, '.json')}.html`);
@@ -138,34 +143,37 @@ async function page(f: FuzzFinding, file: string, options: Options, io: Io): Pro
 }
 
 async function replayOne(options: Options, io: Io): Promise<number> {
-  const { checkSaved, knownFinding, ProgramSubject, programText, causesIn } = await import('@vfio-lab/fuzz');
-  const { parseToken, replay, textDiagram } = await import('@vfio-lab/explore');
+  const { causesIn, checkSaved, knownFinding, ProgramSubject, programText } = await import('@vfio-lab/fuzz');
+  const { replayTraced, textDiagram, textFinding } = await import('@vfio-lab/explore');
   const file = options.replay as string;
   const saved = checkSaved(new TextDecoder().decode(readInput(file)), file);
   const subject = new ProgramSubject(saved.program, saved.revision);
-  subject.tracing = true;
-  const { observation, replay: r } = await replay(subject, parseToken(saved.schedule));
-  const found = [...causesIn(observation.findings)].map(([cause, f]) => ({
+  const run = await replayTraced(subject, saved.schedule);
+  const { outcome, findings } = run.observation;
+  const found = [...causesIn(findings)].map(([cause, f]) => ({
     ...f,
     cause,
     known: knownFinding(f, saved.revision, saved.program)?.id ?? null,
   }));
   const status = found.some((f) => f.known === null) ? 1 : 0;
   if (options.json === true) {
-    const { outcome } = observation;
-    writeJson(io, { file, ...saved, outcome, findings: found, leftAt: r.leftAt, steps: r.execution.length });
+    const { leftAt, execution } = run.replay;
+    writeJson(io, { file, ...saved, outcome, findings: found, leftAt, steps: execution.length });
     return status;
   }
   const paint = colors(io);
-  const lines = [`${paint.bold(file)} on ${saved.revision}: ${saved.kind}`];
-  for (const f of found)
-    lines.push(`  ${paint.red(f.kind)}${f.known === null ? '' : ` (known: ${f.known})`}: ${f.text}`);
+  const about = found.find((f) => f.cause === saved.cause) ?? found[0] ?? null;
+  const told = await story(saved, file, run, subject, about, []);
+  const lines = [`${paint.bold(file)} on ${saved.revision}: ${outcome}`, '', ...programText(saved.program)];
+  lines.push('', ...textDiagram(told, width(io)), '');
+  for (const f of found) {
+    if (f.known !== null) lines.push(paint.yellow(`known: ${f.known}`));
+    const one = f === about ? told : await story(saved, file, run, subject, f, []);
+    lines.push(...textFinding(one, width(io)));
+  }
+  if (found.length === 0) lines.push(paint.green('no findings'));
   if (!found.some((f) => f.cause === saved.cause))
-    lines.push(`  ${paint.yellow('what the file is about does not show')}`);
-  lines.push('', ...programText(saved.program), '');
-  const rows = await rowsOf(subject, { kind: saved.kind, task: '' });
-  const finding = { kind: saved.kind, text: saved.text, task: '', fns: [], held: [] };
-  lines.push(...textDiagram({ title: file, finding, facts: [], command: '', rows }, width(io)));
+    lines.push(paint.yellow(`what the file is about (${saved.kind}) does not show`));
   io.stdout.write(`${lines.join('\n')}\n`);
   return status;
 }
