@@ -246,6 +246,7 @@ export function deviceEvents(d: Device): Calls {
         ]),
     ...(d.intx ? [[1, one(0, 0, 1).map((on) => `level ${bdf} ${on}`)] as [number, Calls]] : []),
     ...(d.pm === 0 ? [] : [[1, one(`pme ${bdf}`)] as [number, Calls]]),
+    [1, one(`aer ${bdf}`)],
     [2, one('sleep 1', 'sleep 200')],
   );
 }

@@ -103,7 +103,7 @@ export function scenarioOf(program: Program, booted: (lab: Lab) => void = () => 
   }
   programs.exit = async (lab, state) => {
     await wait_until(state.ending, () => state.left === 0);
-    if (program.rest) await checkAtRest(lab);
+    if (program.rest === true) await checkAtRest(lab);
     await closeAll(lab, state);
   };
   return defineScenario<State>({

@@ -14,8 +14,8 @@ export interface Program {
   topology: string;
   /** Parameters of vfio-pci: 'nointxmask=1'. */
   options: string;
-  /** When the user's tasks have ended, everybody comes to rest before the files are closed; false: closed at once. */
-  rest: boolean;
+  /** When the user's tasks have ended, everybody comes to rest before the files are closed (default: closed at once). */
+  rest?: boolean;
   /** What runs first, alone. */
   setup: string[];
   /** What runs then, at once. Names are unique. */
@@ -41,7 +41,7 @@ export function programText(program: Program): string[] {
   ];
   if (program.setup.length > 0) lines.push('set-up', ...program.setup.map((op) => `  ${op}`));
   for (const task of program.tasks) lines.push(task.name, ...task.ops.map((op) => `  ${op}`));
-  lines.push(program.rest ? 'at rest: close everything' : 'then: close everything');
+  lines.push(program.rest === true ? 'at rest: close everything' : 'then: close everything');
   return lines;
 }
 

@@ -129,7 +129,7 @@ class Shrinker {
     }
     const words = this.best.program.options.split(' ').filter((w) => w !== '');
     await this.#shorten(words, 0, (p, options) => ({ ...p, options: options.join(' ') }));
-    if (this.best.program.rest) await this.#attempt({ ...this.best.program, rest: false });
+    if (this.best.program.rest === true) await this.#attempt({ ...this.best.program, rest: false });
     return this.best !== before;
   }
 }

@@ -242,6 +242,6 @@ function programLines(f: FuzzFinding): string[] {
   const lines = [`topology ${topology}${options === '' ? '' : `, vfio-pci ${options}`}`];
   for (const [name, ops] of [['set-up', setup] as const, ...tasks.map((t) => [t.name, t.ops] as const)])
     if (ops.length > 0) lines.push(`${name}: ${ops.join('; ')}`);
-  if (f.program.rest) lines.push('at rest: close everything');
+  if (f.program.rest === true) lines.push('at rest: close everything');
   return lines;
 }
