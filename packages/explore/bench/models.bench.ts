@@ -47,14 +47,16 @@ if (scenario === undefined) {
     measure(model.name, model, false, 1);
   }
 } else {
-  const subject = new ScenarioSubject(scenarioByName(scenario), revision);
-  const dpor = new Dpor();
-  let from = seconds();
-  for (let i = 0; i < 400; i++) {
-    if (i === 100) from = seconds();
-    dpor.begin();
-    await subject.run(dpor);
-    if (!dpor.advance()) break;
+  for (const checkers of [true, false]) {
+    const subject = new ScenarioSubject(scenarioByName(scenario), revision, { checkers });
+    const dpor = new Dpor();
+    let from = seconds();
+    for (let i = 0; i < 400; i++) {
+      if (i === 100) from = seconds();
+      dpor.begin();
+      await subject.run(dpor);
+      if (!dpor.advance()) break;
+    }
+    line(`${scenario} on ${revision}, checkers ${checkers ? 'on' : 'off'}`, 300, seconds() - from);
   }
-  line(`${scenario} on ${revision}`, 300, seconds() - from);
 }

@@ -27,7 +27,7 @@ class Late implements Policy {
 }
 
 /** How the machine of a scenario runs. */
-export interface SubjectOptions extends Pick<RunOptions, 'instrument' | 'maxSteps'> {
+export interface SubjectOptions extends Pick<RunOptions, 'checkers' | 'instrument' | 'maxSteps'> {
   /** Set up once for all runs (default); false: there will be few. */
   keep?: boolean;
 }

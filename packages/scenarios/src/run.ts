@@ -17,6 +17,8 @@ export interface RunOptions {
   tracing?: boolean;
   /** Findings name the C functions, also without a timeline. */
   instrument?: boolean;
+  /** False: without the checkers that watch every lock and every freed struct. */
+  checkers?: boolean;
   /** Give up, with an error, after so many scheduling points. */
   maxSteps?: number;
   /** Called after the programs, after the check and after the exit, to look at the devices. */

@@ -76,6 +76,7 @@ export class Stage {
       tracing: this.#opts.tracing ?? false,
       options: scenario.options ?? '',
       instrument: this.#opts.instrument ?? false,
+      checkers: this.#opts.checkers ?? true,
       ...(this.#opts.maxSteps !== undefined && { maxSteps: this.#opts.maxSteps }),
     });
     this.#lab = new Lab(this.#testbed);

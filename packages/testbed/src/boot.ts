@@ -24,7 +24,7 @@ import {
   sysfs_show,
   sysfs_write,
 } from '@vfio-lab/kernel';
-import { Lockdep, LockStat, LockTrace, LockWatch } from '@vfio-lab/locking';
+import { Lockdep, LockTrace } from '@vfio-lab/locking';
 import {
   pci,
   pci_bus_type,
@@ -62,6 +62,8 @@ export interface BootOptions {
   maxSteps?: number;
   /** Keep the stack of C functions also without a timeline, for findings and lock statistics. */
   instrument?: boolean;
+  /** False: without those that watch every lock and every freed struct, to see what they cost. */
+  checkers?: boolean;
 }
 
 const DEVICES = '/sys/bus/pci/devices';
@@ -73,13 +75,13 @@ export class Testbed {
   readonly description: MachineDescription;
   readonly revision: Revision;
   readonly lockdep = new Lockdep();
-  readonly lockStat = new LockStat();
   process!: process;
   private _kernel: Kernel | null = null;
   /** What was allocated later has no owner when all devices are unbound; see checkUnbound(). */
   mark = 0;
   private readonly _options: string;
   private readonly _instrument: boolean;
+  private readonly _checkers: boolean;
   private readonly loaded = new Set<string>();
 
   constructor(machine: Machine, description: MachineDescription, opts: BootOptions) {
@@ -88,8 +90,9 @@ export class Testbed {
     this.revision = revision(opts.revision);
     this._options = opts.options ?? '';
     this._instrument = opts.tracing === true || opts.instrument === true;
-    const watch = new LockWatch(this.lockdep, this.lockStat);
-    machine.lock_observer = opts.tracing === true ? new LockTrace(watch) : watch;
+    this._checkers = opts.checkers ?? true;
+    if (opts.tracing === true) machine.lock_observer = new LockTrace(this.lockdep);
+    else if (this._checkers) machine.lock_observer = this.lockdep;
   }
 
   /** Run a program as the user process. */
@@ -105,7 +108,7 @@ export class Testbed {
     const { description } = this;
     const groups = new Map(description.devices.map((d) => [d.bdf, d.iommuGroup]));
     await this.machine.run(async () => {
-      set_kasan(true);
+      set_kasan(this._checkers);
       runtime_pm_init();
       pci().kernel = kernel;
       await iommu_bus_init(pci_bus_type(), (dev) => groups.get(dev.name));
