@@ -1,0 +1,153 @@
+// SPDX-License-Identifier: GPL-2.0-only
+// Each known finding, from a program as small as it can be: what the driver of a revision does, pinned down.
+import { Pct } from '@vfio-lab/explore';
+import { describe, expect, it } from 'vitest';
+import { KNOWN, knownFinding } from '../src/known.ts';
+import type { Program } from '../src/program.ts';
+import { ProgramSubject } from '../src/subject.ts';
+
+const CARD = '0000:01:00.0';
+const OTHER = '0000:02:00.0';
+
+/** Bind and open a card; what else is turned on by then. */
+function opened(...more: string[]): string[] {
+  return [
+    `bind ${CARD}`,
+    'container C0',
+    `group G0 ${CARD}`,
+    'set_container G0 C0',
+    'set_iommu C0 3',
+    `device D0 G0 ${CARD}`,
+    'wr D0 cfg 4 2 6',
+    'efd E0',
+    'efd E2',
+    ...more,
+  ];
+}
+
+const INTX = 'set_irqs D0 DEFD|TRIGGER intx 0 1 efd:E0';
+const VFS = `syswrite ${CARD}/sriov_numvfs 1`;
+const RING = `ring ${CARD} 8`;
+
+interface Case {
+  id: string;
+  revision: string;
+  topology: string;
+  options?: string;
+  setup: string[];
+  /** By task. */
+  ops: Record<string, string[]>;
+}
+
+const CASES: Case[] = [
+  {
+    ...{ id: 'intx-eventfd-gone', revision: 'base', topology: 'no-pm', setup: opened(INTX) },
+    ops: {
+      user0: ['set_irqs D0 DEFD|TRIGGER intx 0 1 efd:-1', 'set_irqs D0 DNONE|TRIGGER intx 0 1'],
+    },
+  },
+  {
+    ...{ id: 'intx-enabled-without-handler', revision: 'base', topology: 'no-pm' },
+    ...{ options: 'nointxmask=1', setup: opened(INTX) },
+    ops: {
+      user0: [
+        'set_irqs D0 DNONE|MASK intx 0 1',
+        'set_irqs D0 DEFD|TRIGGER intx 0 1 efd:-1',
+        'set_irqs D0 DNONE|UNMASK intx 0 1',
+      ],
+    },
+  },
+  {
+    ...{ id: 'intx-line-disabled-twice', revision: 'base', topology: 'no-pm' },
+    ...{ options: 'nointxmask=1', setup: opened() },
+    ops: { user0: [INTX], device: [RING] },
+  },
+  {
+    ...{ id: 'intx-line-enabled-twice', revision: 'base', topology: 'no-pm' },
+    ...{ options: 'nointxmask=1', setup: opened('wr D0 cfg 4 2 1030') },
+    ops: { user0: ['wr D0 cfg 4 2 6'], user1: [INTX] },
+  },
+  {
+    ...{ id: 'unmask-eventfd-asleep', revision: 'v7', topology: 'own-power' },
+    setup: opened(INTX, 'set_irqs D0 DEFD|UNMASK intx 0 1 efd:E2', 'lp_enter D0'),
+    ops: { user0: ['efd_wr E2 1'] },
+  },
+  ...['base', 'v7'].flatMap((revision): Case[] => [
+    {
+      ...{ id: 'vf-probe-vs-fault', revision, topology: 'sriov', options: 'enable_sriov=1' },
+      setup: opened('mmap M0 D0 bar0 0 0x1000 rw'),
+      ops: { user0: ['dma_map C0 0x10000 0x1000 READ|WRITE', 'reset D0'], host: [VFS] },
+    },
+    {
+      ...{ id: 'vf-probe-vs-close', revision, topology: 'sriov', options: 'enable_sriov=1' },
+      setup: opened('set_irqs D0 DEFD|TRIGGER msi 0 1 efd:E0'),
+      ops: { user0: ['close D0'], host: [VFS] },
+    },
+    {
+      ...{ id: 'vf-probe-vs-close-deadlock', revision, topology: 'sriov', options: 'enable_sriov=1' },
+      setup: opened('set_irqs D0 DEFD|TRIGGER msi 0 1 efd:E0'),
+      ops: { user0: ['close D0'], host: [VFS] },
+    },
+    {
+      ...{ id: 'command-register-race', revision, topology: 'no-pm', setup: opened(INTX) },
+      ops: { user0: ['set_irqs D0 DNONE|MASK intx 0 1'], user1: ['wr D0 cfg 4 2 6'] },
+    },
+    {
+      ...{ id: 'command-register-race', revision, topology: 'no-pm', setup: opened(INTX) },
+      ops: { user0: ['reset D0'], user1: ['set_irqs D0 DNONE|MASK intx 0 1'] },
+    },
+  ]),
+  {
+    ...{ id: 'restore-vs-host-reset', revision: 'base', topology: 'sriov', options: 'enable_sriov=1' },
+    setup: opened(),
+    ops: { user0: ['close D0'], host: [VFS, `syswrite ${CARD}/reset 1`] },
+  },
+  {
+    ...{ id: 'resume-takes-igate', revision: 'v4', topology: 'nosoftrst' },
+    setup: opened('set_irqs D0 DEFD|TRIGGER msi 0 1 efd:E0', 'wr D0 cfg 68 2 256', 'lp_enter D0'),
+    ops: { user0: ['sleep 1'], host: [`syswrite ${CARD}/power/control on`] },
+  },
+  {
+    ...{ id: 'intx-asserted-not-set-up', revision: 'base', topology: 'shared-intx' },
+    setup: [
+      ...opened(),
+      `bind ${OTHER}`,
+      `group G1 ${OTHER}`,
+      'set_container G1 C0',
+      `device D1 G1 ${OTHER}`,
+      'set_irqs D1 DEFD|TRIGGER intx 0 1 efd:E0',
+    ],
+    ops: { user0: ['sleep 200'], device: [RING] },
+  },
+  {
+    ...{ id: 'idle-request-lost', revision: 'v7', topology: 'sriov', setup: [`bind ${CARD}`] },
+    ops: { host: [`syswrite ${CARD}/reset 1`, `hostcfg_r ${CARD} 0 4`] },
+  },
+];
+
+/** Schedules tried until the finding shows. */
+const MOST = 400;
+
+describe('known findings', () => {
+  it('each have a program', () => {
+    expect(new Set(CASES.map((c) => c.id))).toEqual(new Set(KNOWN.map((k) => k.id)));
+  });
+
+  it.each(CASES.map((c) => [c.id, c.revision, Object.values(c.ops).flat().join('; '), c] as const))(
+    '%s on %s: %s',
+    async (id, revision, _ops, { topology, options = '', setup, ops }) => {
+      const tasks = Object.entries(ops).map(([name, list]) => ({ name, ops: list }));
+      const program: Program = { topology, options, rest: true, setup, tasks };
+      const subject = new ProgramSubject(program, revision);
+      const pct = new Pct(1, 3);
+      const seen = new Set<string>();
+      for (let n = 0; n < MOST && !seen.has(id); n++) {
+        pct.begin();
+        const { findings } = await subject.run(pct);
+        for (const f of findings)
+          seen.add(knownFinding(f, revision, program)?.id ?? `new: ${f.kind}: ${f.text}`);
+      }
+      expect([...seen]).toContain(id);
+    },
+  );
+});
