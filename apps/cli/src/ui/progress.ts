@@ -3,7 +3,7 @@ import type { Io } from './io.ts';
 import { cut } from './text.ts';
 
 export interface Progress {
-  /** Says how far it is; at most ten times a second, and nothing unless standard error is a terminal. */
+  /** Says how far it is (of Infinity: only how much is done); at most ten times a second, and only on a terminal. */
   update(done: number, total: number, what?: string): void;
   /** Takes the line away again. */
   end(): void;
@@ -18,7 +18,7 @@ export function progress(io: Io, label: string): Progress {
       const now = performance.now();
       if (now < next && done < total) return;
       next = now + 100;
-      const text = `${label} ${done}/${total} ${what}`.trimEnd();
+      const text = `${label} ${done}${Number.isFinite(total) ? `/${total}` : ''} ${what}`.trimEnd();
       io.stderr.write(`\r\u001b[K${cut(text, (io.stderr.columns ?? 80) - 1)}`);
     },
     end() {
