@@ -243,6 +243,14 @@ export const KNOWN_DEFECTS: readonly {
       'reference: the mask that the suspend left is checked in the config space of a device without power.',
   },
   {
+    problem:
+      /^lockdep-inversion: (?:&vdev->memory_lock -> &vdev->igate|&vdev->igate -> &vdev->memory_lock) here/,
+    script: /--revision v4(?:@6)?$/m,
+    reason:
+      'v4 6/6 takes igate in its resume callback under memory_lock; SET_IRQS takes memory_lock under igate. Later ' +
+      'revisions do not take igate there.',
+  },
+  {
     problem: /^d3hot-access: port (?:read|write) of /,
     reason: 'Only memory BARs are checked for a device that answers; I/O BARs are passed on in every state.',
   },
