@@ -7,7 +7,6 @@ import {
   type eventfd_ctx,
   RPM_SUSPENDING,
   type rpm_status,
-  slab_live,
   slab_mark,
 } from '@vfio-lab/kernel';
 import { type pci_dev, PCI_PM_CTRL_PME_ENABLE, pci_power_name } from '@vfio-lab/pci';
@@ -25,6 +24,8 @@ import {
 } from '@vfio-lab/sim';
 import {
   bootTestbed,
+  checkClosed,
+  checkUnbound,
   type LowPower,
   lowPowerOf,
   type Testbed,
@@ -314,7 +315,7 @@ export class Bench {
   }
 }
 
-/** Boot a machine, open its device, run a program, close everything. Checks counts and leaks at the end. */
+/** Boot a machine, open its device, run a program, close everything. Checks counts, references and leaks at the end. */
 export async function runBench<T>(
   rev: string,
   body: (b: Bench) => Promise<T>,
@@ -341,29 +342,11 @@ export async function runBench<T>(
     value = await body(b);
     await testbed.exitProcess();
     await lab.settle();
-    for (const bdf of testbed.boundDevices()) {
-      const { count } = b.state(bdf);
-      const rest = testbed.restingCount() + (lab.pdev(bdf).dev.power.runtime_auto ? 0 : 1);
-      if (count !== rest) finding('usage-count', `${bdf}: usage count ${count} at rest, not ${rest}`);
-    }
+    checkClosed(testbed, mark);
     await testbed.unbindAll();
-    // An IOMMU group keeps its blocking domain for its next owner.
-    const leaks = slab_live(mark).filter((a) => a.what !== 'iommu_domain');
-    if (leaks.length > 0) finding('leak', `${[...new Set(leaks.map((a) => a.what))].join(', ')} never freed`);
+    checkUnbound(mark);
   });
   return { value, findings: testbed.machine.findings, events: testbed.machine.events };
-}
-
-function finding(kind: string, text: string): void {
-  machine.findings.push({
-    kind,
-    text,
-    task: current.name,
-    fns: [],
-    held: [],
-    at: machine.clock.now,
-    detail: {},
-  });
 }
 
 /** The what-if of this name on top of a revision; null where it does not go. */
