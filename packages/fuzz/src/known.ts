@@ -165,6 +165,16 @@ export const KNOWN: readonly KnownFinding[] = [
       'memory_lock to reach its vectors.',
   },
   {
+    id: 'flag-for-d3hot',
+    revisions: /^v3(?:[@.]8)?(?:\+|$)/,
+    kinds: ['d3hot-access'],
+    text: /^memory (?:read|write) of /,
+    functions: ['vfio_pci_core_feature_pm', '__vfio_pci_memory_enabled'],
+    reason:
+      'v3 8/8 keeps in a flag, power_state_d3, whether memory is in reach. EXIT clears it; when it comes before the device ' +
+      'has slept, nobody has taken the device out of the D3hot that ENTER asks for.',
+  },
+  {
     id: 'command-register-race',
     revisions: /./,
     kinds: ['livelock', 'intx-state'],

@@ -108,6 +108,10 @@ const CASES: Case[] = [
     ops: { user0: ['sleep 1'], host: [`syswrite ${CARD}/power/control on`] },
   },
   {
+    ...{ id: 'flag-for-d3hot', revision: 'v3', topology: 'own-power', setup: opened() },
+    ops: { user0: ['lp_enter D0', 'lp_exit D0'], user1: ['wr D0 bar0 32 4 1'] },
+  },
+  {
     ...{ id: 'intx-asserted-not-set-up', revision: 'base', topology: 'shared-intx' },
     setup: [
       ...opened(),
