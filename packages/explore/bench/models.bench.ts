@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
-// Executions a second of the search, in processor time. Run: node --import ./tools/register.mjs packages/explore/bench/models.bench.ts [scenario revision]
-import { scenarioByName } from '@vfio-lab/scenarios';
-import { Dpor, exhaustModel, type Model, ModelSubject, ScenarioSubject } from '../src/index.ts';
+// Executions a second of the search, in processor time. Run: node --import ./tools/register.mjs packages/explore/bench/models.bench.ts
+import { Dpor, exhaustModel, type Model, ModelSubject } from '../src/index.ts';
 import { filesystem, indexer, lastzero, readers, twoTaskLock } from '../test/classics.ts';
 
 const seconds = (): number => process.cpuUsage().user / 1e6;
@@ -24,39 +23,23 @@ function measure(name: string, model: Model, checks: boolean, least: number): vo
   line(name, executions, seconds() - from);
 }
 
-const [scenario, revision = 'v4@6'] = process.argv.slice(2);
-if (scenario === undefined) {
-  for (const checks of [true, false]) {
-    measure('warm-up', twoTaskLock(), checks, 10_000);
-    measure(`two-task lock, checkers ${checks ? 'on' : 'off'}`, twoTaskLock(), checks, 40_000);
-  }
-  for (const model of [
-    readers(8),
-    readers(13),
-    lastzero(5),
-    lastzero(10),
-    lastzero(10),
-    lastzero(15),
-    indexer(12),
-    indexer(15),
-    filesystem(14),
-    filesystem(16),
-    filesystem(18),
-    filesystem(19),
-  ]) {
-    measure(model.name, model, false, 1);
-  }
-} else {
-  for (const checkers of [true, false]) {
-    const subject = new ScenarioSubject(scenarioByName(scenario), revision, { checkers });
-    const dpor = new Dpor();
-    let from = seconds();
-    for (let i = 0; i < 400; i++) {
-      if (i === 100) from = seconds();
-      dpor.begin();
-      await subject.run(dpor);
-      if (!dpor.advance()) break;
-    }
-    line(`${scenario} on ${revision}, checkers ${checkers ? 'on' : 'off'}`, 300, seconds() - from);
-  }
+for (const checks of [true, false]) {
+  measure('warm-up', twoTaskLock(), checks, 10_000);
+  measure(`two-task lock, checkers ${checks ? 'on' : 'off'}`, twoTaskLock(), checks, 40_000);
+}
+for (const model of [
+  readers(8),
+  readers(13),
+  lastzero(5),
+  lastzero(10),
+  lastzero(10),
+  lastzero(15),
+  indexer(12),
+  indexer(15),
+  filesystem(14),
+  filesystem(16),
+  filesystem(18),
+  filesystem(19),
+]) {
+  measure(model.name, model, false, 1);
 }
