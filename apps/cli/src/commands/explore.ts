@@ -1,8 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 // vfio-lab explore: search the schedules of a scenario or of a model of one's own.
 import { availableParallelism } from 'node:os';
-import { mkdirSync, writeFileSync } from 'node:fs';
-import path from 'node:path';
+import { writeFileSync } from 'node:fs';
 import type {
   Comparison,
   Reached,
@@ -19,6 +18,7 @@ import type {
 } from '@vfio-lab/explore';
 import type { CAC } from 'cac';
 import { UsageError } from '../program.ts';
+import { compare, writeComparison } from '../ui/against.ts';
 import { NO_CHOICE, placesOf, readFinding, replayCommand, storyOf, writeFindings } from '../ui/findings.ts';
 import { interruptible } from '../ui/interrupt.ts';
 import { colors, type Io, readInput, width, writeJson } from '../ui/io.ts';
@@ -278,18 +278,6 @@ async function replayOne(what: string | undefined, options: Options, io: Io): Pr
   return status;
 }
 
-/** Write the comparison of two searches as a page; tells on stderr. */
-async function writeComparison(what: string, a: Side, b: Side, folder: string, io: Io): Promise<void> {
-  const { comparisonPage } = await import('@vfio-lab/explore');
-  mkdirSync(folder, { recursive: true });
-  const file = path.join(folder, `${what}-${a.revision}-against-${b.revision}.html`);
-  writeFileSync(
-    file,
-    comparisonPage(what, a, b, (rev, schedule) => replayCommand(what, rev, schedule)),
-  );
-  io.stderr.write(`vfio-lab: wrote ${file}\n`);
-}
-
 function toJson(
   what: string,
   revisions: string[],
@@ -391,25 +379,4 @@ function renderFinding(what: string, revision: string, f: Found, stacks: readonl
     `    ${executions}, number ${f.at} first; shortest: ${preemptions(f.preemptions)}, ${f.steps} steps:`,
     `    ${replayCommand(what, revision, f.schedule)}`,
   ];
-}
-
-function compare(what: string, a: Side, b: Side, c: Comparison, io: Io): string[] {
-  const paint = colors(io);
-  const lines = [''];
-  const side = (s: Side, only: readonly Reached[], findings: readonly Found[]): void => {
-    lines.push(
-      `${paint.bold(`only ${s.revision}`)}${only.length + findings.length === 0 ? ': nothing' : ''}`,
-    );
-    for (const o of only) {
-      lines.push(...wrap(o.outcome, width(io) - 2).map((line) => `  ${line}`));
-      lines.push(`    ${replayCommand(what, s.revision, o.schedule)}`);
-    }
-    for (const f of findings) lines.push(`  ${paint.red(f.kind)}: ${f.text}`);
-  };
-  side(a, c.onlyFirst, c.findingsOnlyFirst);
-  side(b, c.onlySecond, c.findingsOnlySecond);
-  lines.push(`${paint.bold('both')}${c.both.length === 0 ? ': nothing' : ''}`);
-  for (const o of c.both) lines.push(...wrap(o.outcome, width(io) - 2).map((line) => `  ${line}`));
-  if (!c.proved) lines.push(paint.yellow('not all was searched: an outcome may be missing on either side'));
-  return lines;
 }
