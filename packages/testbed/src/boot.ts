@@ -4,6 +4,7 @@ import { group_of, iommu_bus_init, vfio_iommu_driver_ops_type1 } from '@vfio-lab
 import {
   create_process,
   devtmpfs_list,
+  EINVAL,
   ENODEV,
   ENOENT,
   MAP_ANONYMOUS,
@@ -34,13 +35,16 @@ import {
   type pci_kernel,
   type pci_machine_description,
   pci_parse_resources,
+  type pci_driver,
+  pci_register_driver,
+  pci_unregister_driver,
   pci_scan,
 } from '@vfio-lab/pci';
 import { create_device_models } from '@vfio-lab/pci-devices';
 import { pmerr, runtime_pm_init } from '@vfio-lab/runtime-pm';
 import { type Revision, revision } from '@vfio-lab/series';
 import { current, InputError, Machine, type Policy } from '@vfio-lab/sim';
-import { isHostDriver, loadHostDriver } from './host-drivers.ts';
+import { hostDriver, isHostDriver } from './host-drivers.ts';
 import { watch_intx_use } from './intx-use.ts';
 import { type MachineDescription, type MachineDevice, parentOf } from './machine-file.ts';
 import { topology } from './topology.ts';
@@ -82,7 +86,8 @@ export class Testbed {
   private readonly _options: string;
   private readonly _instrument: boolean;
   private readonly _checkers: boolean;
-  private readonly loaded = new Set<string>();
+  /** Host drivers by the names of their modules. */
+  private readonly loaded = new Map<string, pci_driver>();
 
   constructor(machine: Machine, description: MachineDescription, opts: BootOptions) {
     this.machine = machine;
@@ -175,19 +180,26 @@ export class Testbed {
       if (name === 'pmerr') return pmerr(pdev.dev, args.get('op') ?? '');
       const vendor = args.get('vendor');
       const cls = args.get('class');
+      if ([vendor, cls].some((v) => v !== undefined && !Number.isInteger(Number(v)))) return -EINVAL;
       if (vendor !== undefined) pdev.vendor = Number(vendor);
       if (cls !== undefined) pdev.class = Number(cls);
       return 0;
     }
     if (!isHostDriver(name)) return -ENOENT;
     if (this.loaded.has(name)) return 0;
-    this.loaded.add(name);
-    return loadHostDriver(name);
+    const drv = hostDriver(name);
+    this.loaded.set(name, drv);
+    return pci_register_driver(drv);
   }
 
-  /** Remove a module that tampers; host drivers stay. 0 or -errno. */
-  removeModule(name: string): Promise<number> {
-    return Promise.resolve(name === 'fakeid' || name === 'pmerr' || this.loaded.has(name) ? 0 : -ENOENT);
+  /** Remove such a module; the devices of a host driver are unbound. 0 or -errno. */
+  async removeModule(name: string): Promise<number> {
+    if (name === 'fakeid' || name === 'pmerr') return 0;
+    const drv = this.loaded.get(name);
+    if (drv === undefined) return -ENOENT;
+    this.loaded.delete(name);
+    await pci_unregister_driver(drv);
+    return 0;
   }
 
   /** Bind a device to vfio-pci, loading vfio first. Throws when that fails. */

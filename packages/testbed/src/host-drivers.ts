@@ -1,6 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only
 // Host drivers that scripts load beside vfio: enough of each to own a device.
-import { EINVAL } from '@vfio-lab/kernel';
 import {
   PCI_ANY_ID,
   pci_clear_master,
@@ -9,7 +8,6 @@ import {
   pci_disable_device,
   pci_driver,
   pci_enable_device,
-  pci_register_driver,
   pci_set_master,
 } from '@vfio-lab/pci';
 
@@ -41,10 +39,10 @@ export function isHostDriver(name: string): boolean {
   return name in DRIVERS;
 }
 
-/** Load a driver module: unbound devices that it serves are bound. 0 or -errno. */
-export async function loadHostDriver(name: string): Promise<number> {
+/** The driver of a module, to be registered. Throws when there is no such module. */
+export function hostDriver(name: string): pci_driver {
   const host = DRIVERS[name];
-  if (host === undefined) return -EINVAL;
+  if (host === undefined) throw new Error(`no host driver ${name}`);
   const drv = new pci_driver();
   drv.name = name;
   drv.driver_managed_dma = name === 'pci-stub';
@@ -60,5 +58,5 @@ export async function loadHostDriver(name: string): Promise<number> {
     await pci_clear_master(dev);
     await pci_disable_device(dev);
   };
-  return pci_register_driver(drv);
+  return drv;
 }

@@ -1,9 +1,12 @@
 // SPDX-License-Identifier: GPL-2.0-only
+import path from 'node:path';
 import { InputError } from '@vfio-lab/sim';
 import { describe, expect, it } from 'vitest';
 import {
   bootTestbed,
   parseScript,
+  readMachineFile,
+  recordingsDir,
   runScript,
   runScriptChecked,
   topology,
@@ -145,6 +148,40 @@ mrd M 0 4
     expect(op('bgstat')).toMatchObject({ done: false });
     expect(op('unbind')).toMatchObject({ bg: 'U', rc: 12, driver: '' });
     expect(op('join')).toMatchObject({ done: true });
+  });
+
+  it('host drivers come and go with their modules, and bind takes the name of one in both forms', async () => {
+    const testbed = await bootTestbed({
+      revision: 'v7',
+      machine: readMachineFile(path.join(recordingsDir(), 'machines', 'machineA.json')),
+      kernel: 'v6.1.192',
+    });
+    const lines: TraceLine[] = [];
+    const nic = '0000:06:00.0';
+    const text = `insmod e1000e
+driver ${nic}
+rmmod e1000e
+driver ${nic}
+rmmod e1000e
+insmod fakeid bdf=${nic} vendor=x
+insmod pci-stub
+bind ${nic} driver=pci-stub
+unbind ${nic}
+bind ${nic} pci-stub
+`;
+    await runScript(testbed, parseScript(text, 'h.vt'), (l) => lines.push(l));
+    expect(lines.map(({ rc, err, driver }) => err ?? driver ?? rc)).toEqual([
+      0,
+      'e1000e',
+      0,
+      '',
+      'ENOENT',
+      'EINVAL',
+      0,
+      'pci-stub',
+      '',
+      'pci-stub',
+    ]);
   });
 
   it('the same script gives the same lines', async () => {

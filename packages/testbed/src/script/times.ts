@@ -25,8 +25,9 @@ export function usualTime(op: ScriptOp, last: ScriptOp | null): number {
  */
 const POSSIBLE_NS = [2e3, 20e6, 20e3, 60e3, 150e3, 500e3, 2e6, 6e6];
 const EXTREMES = 2;
-/** A recording is run at most so many times. */
+/** A recording is run at most so many times, and not again after so many differences that no time explains. */
 const MOST_RUNS = 32;
+const MOST_SETTLED = 3;
 
 /**
  * A recording does not tell how long the recorder took between two operations, but what came out often does: whether a
@@ -69,7 +70,7 @@ export async function fitTimes<R extends Comparison>(
 
   for (;;) {
     const wrong = at.differences.find((d) => !settled.has(d.n))?.n;
-    if (wrong === undefined || runs >= MOST_RUNS) return best;
+    if (wrong === undefined || runs >= MOST_RUNS || settled.size >= MOST_SETTLED) return best;
     const before = lines[lines.indexOf(wrong) - 1];
     if (await improve(wrong, wrong)) continue;
     if (before !== undefined && (await improve(before, wrong))) continue;
