@@ -3,6 +3,7 @@
 import { existsSync, readFileSync } from 'node:fs';
 import path from 'node:path';
 import { InputError } from '@vfio-lab/sim';
+import { recordingsDir } from './recordings.ts';
 
 /** What to replay. All but `sharedBoot` are as on the command line. */
 export interface ReplayRequest {
@@ -42,8 +43,7 @@ export function readIndex(dir: string): IndexEntry[] {
     const script = e.script as string;
     const machine = e.machine as string;
     return {
-      name: path.basename(script).replace(/\.vt$/, ''),
-      machineName: path.basename(machine).replace(/\.json$/, ''),
+      ...entryOf(script, machine),
       revision: typeof e.revision === 'string' ? e.revision : STABLE_REVISION,
       sharedBoot: typeof e.revision === 'string',
       ops: typeof e.ops === 'number' ? e.ops : 0,
@@ -74,7 +74,9 @@ export function bootsOf(entries: readonly IndexEntry[]): IndexEntry[][] {
   for (const e of entries) {
     const alone = !isSharedBoot(e) || tampers(e.script);
     const campaign = /^[a-z]*/i.exec(e.name) as RegExpExecArray;
-    const key = alone ? e.against : [path.dirname(e.against), e.machine, campaign[0]].join('\n');
+    const key = alone
+      ? e.against
+      : [path.basename(path.dirname(e.against)), e.machineName, campaign[0]].join('\n');
     const boot = boots.get(key);
     if (boot === undefined) boots.set(key, [e]);
     else boot.push(e);
@@ -82,14 +84,37 @@ export function bootsOf(entries: readonly IndexEntry[]): IndexEntry[][] {
   return [...boots.values()];
 }
 
-/** The recordings that ran before this one in its boot, as the index beside it says; none when there is no index. */
+/**
+ * The recordings that ran before this one in its boot: those that the index beside it lists, and those of the same
+ * folder and machine that come with vfio-lab, of which it may be a part that is not kept here. In the order of their
+ * names, as every boot ran.
+ */
 export function earlierInBoot(request: ReplayRequest): IndexEntry[] {
-  const dir = path.join(path.dirname(request.against), '..', '..');
-  if (!isSharedBoot(request) || !existsSync(path.join(dir, 'index.json'))) return [];
-  const is = (e: IndexEntry): boolean => path.resolve(e.against) === path.resolve(request.against);
-  for (const boot of bootsOf(readIndex(dir).filter((e) => existsSync(e.script) && existsSync(e.against)))) {
-    const at = boot.findIndex(is);
-    if (at >= 0) return boot.slice(0, at);
+  if (!isSharedBoot(request)) return [];
+  const beside = path.join(path.dirname(request.against), '..', '..');
+  const place = (e: { against: string; machine: string }): string =>
+    path.join(path.basename(path.dirname(e.against)), path.basename(e.machine));
+  const byName = new Map<string, IndexEntry>();
+  for (const dir of [beside, recordingsDir()]) {
+    if (!existsSync(path.join(dir, 'index.json'))) continue;
+    for (const e of readIndex(dir)) {
+      const name = path.basename(e.against);
+      const there = existsSync(e.script) && existsSync(e.against);
+      if (place(e) === place(request) && there && !byName.has(name)) byName.set(name, e);
+    }
   }
-  return [];
+  const self = path.basename(request.against);
+  if (!byName.has(self)) byName.set(self, { ...entryOf(request.script, request.machine), ...request });
+  const sorted = [...byName].sort(([a], [b]) => (a < b ? -1 : 1)).map(([, e]) => e);
+  const is = (e: IndexEntry): boolean => path.basename(e.against) === self;
+  const boot = bootsOf(sorted).find((entries) => entries.some(is)) ?? [];
+  return boot.slice(0, boot.findIndex(is));
+}
+
+function entryOf(script: string, machine: string): Pick<IndexEntry, 'name' | 'machineName' | 'ops'> {
+  return {
+    name: path.basename(script).replace(/\.vt$/, ''),
+    machineName: path.basename(machine).replace(/\.json$/, ''),
+    ops: 0,
+  };
 }

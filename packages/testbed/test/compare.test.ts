@@ -6,10 +6,13 @@ import { afterAll, describe, expect, it } from 'vitest';
 import {
   bootsOf,
   compareTraces,
+  earlierInBoot,
   type IndexEntry,
   readIndex,
   readMachineFile,
   readTrace,
+  recordingsDir,
+  type ReplayRequest,
   type TraceLine,
 } from '../src/index.ts';
 import { fitTimes, type Times } from '../src/script/times.ts';
@@ -123,6 +126,29 @@ describe('bootsOf', () => {
     ];
     const names = bootsOf(list).map((boot) => boot.map((e) => list.indexOf(e)));
     expect(names).toEqual([[0, 4], [1, 7], [2], [3], [5], [6]]);
+  });
+});
+
+describe('earlierInBoot', () => {
+  const own = recordingsDir();
+  const request = (trace: string, script: string, machine: string): ReplayRequest => ({
+    script: path.join(own, 'scripts', `${script}.vt`),
+    machine: path.join(own, 'machines', `${machine}.json`),
+    revision: 'v7',
+    against: path.join(dir, 'traces', trace, `${script}.${machine}.jsonl`),
+  });
+
+  it('knows the boots of the recordings that are kept here, also for one that is not', () => {
+    const names = (r: ReplayRequest): string[] => earlierInBoot(r).map((e) => e.name);
+    expect(names(request('v7', '065_msix_e1000e', 'machineA')).slice(-3)).toEqual([
+      '062_intx_shared',
+      '063_intx_nomask',
+      '064_msi_edu',
+    ]);
+    const [first] = names(request('v4.6', 'p12_new', 'machineP'));
+    expect(first).toBe('p01_pm_validate');
+    expect(names(request('v4.6', 'p12_new', 'machineX'))).toEqual([]);
+    expect(names(request('linux-6.1.192', '063_intx_nomask', 'machineA'))).toEqual([]);
   });
 });
 
