@@ -40,6 +40,17 @@ export const KNOWN: readonly KnownFinding[] = [
       'Mended in v6.9 (CVE-2024-26812).',
   },
   {
+    id: 'intx-masked-while-torn-down',
+    revisions: /./,
+    kinds: ['use-after-free'],
+    text: /in a freed vfio_pci_irq_ctx/,
+    fn: /^vfio_pci_intx_(?:mask|unmask_handler)$|^vfio_send_intx_eventfd$/,
+    functions: ['vfio_basic_config_write', 'vfio_pci_intx_mask', 'vfio_pci_intx_unmask', 'vfio_intx_disable'],
+    reason:
+      'A write of DisINTx in config space masks INTx under irqlock, without igate. SET_IRQS that turns INTx off meanwhile ' +
+      'sets irq_type and frees ctx without irqlock. Mended in v6.9 (CVE-2024-26810).',
+  },
+  {
     id: 'intx-enabled-without-handler',
     revisions: /./,
     kinds: ['WARN_ON'],

@@ -47,6 +47,10 @@ const CASES: Case[] = [
     },
   },
   {
+    ...{ id: 'intx-masked-while-torn-down', revision: 'base', topology: 'no-pm', setup: opened(INTX) },
+    ops: { user0: ['wr D0 cfg 4 2 1030'], user1: ['set_irqs D0 DNONE|TRIGGER intx 0 0'] },
+  },
+  {
     ...{ id: 'intx-enabled-without-handler', revision: 'base', topology: 'no-pm' },
     ...{ options: 'nointxmask=1', setup: opened(INTX) },
     ops: {

@@ -9,6 +9,7 @@ import {
   VFIO_IRQ_SET_ACTION_TRIGGER,
   VFIO_IRQ_SET_ACTION_TYPE_MASK,
   VFIO_IRQ_SET_ACTION_UNMASK,
+  VFIO_IRQ_SET_DATA_BOOL,
   VFIO_IRQ_SET_DATA_EVENTFD,
   VFIO_PCI_INTX_IRQ_INDEX,
 } from '@vfio-lab/headers';
@@ -63,6 +64,11 @@ function note(vdev: vfio_pci_core_device, flags: u32, count: u32, before: number
   }
 }
 
+/** A mask or unmask by boolean that is false: it is not done. */
+function isNothing(flags: u32, data: irq_set_data): boolean {
+  return (flags & VFIO_IRQ_SET_DATA_BOOL) !== 0 && data?.[0] === 0;
+}
+
 /** Write down from now on what the users of a driver ask of INTx. */
 export function watch_intx_use(k: Kernel): void {
   const set = k.vfio_pci_set_irqs_ioctl;
@@ -77,7 +83,8 @@ export function watch_intx_use(k: Kernel): void {
   ): Promise<number> {
     const before = signals(vdev);
     const ret = await set.call(this, vdev, flags, index, start, count, data);
-    if (index === VFIO_PCI_INTX_IRQ_INDEX && ret >= 0) note(vdev, flags, count, before);
+    if (index === VFIO_PCI_INTX_IRQ_INDEX && ret >= 0 && !isNothing(flags, data))
+      note(vdev, flags, count, before);
     return ret;
   };
 }
