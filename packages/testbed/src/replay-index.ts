@@ -111,6 +111,15 @@ export function earlierInBoot(request: ReplayRequest): IndexEntry[] {
   return boot.slice(0, boot.findIndex(is));
 }
 
+/** A boot of an index with the recordings that are known to have run between its own, in their order. */
+export function wholeBoot(boot: readonly IndexEntry[]): readonly IndexEntry[] {
+  const nameOf = (e: IndexEntry): string => path.basename(e.against);
+  const own = new Map(boot.map((e) => [nameOf(e), e]));
+  const last = boot.reduce((a, b) => (nameOf(a) < nameOf(b) ? b : a));
+  const whole = [...earlierInBoot(last), last].map((e) => own.get(nameOf(e)) ?? e);
+  return boot.every((e) => whole.includes(e)) ? whole : boot;
+}
+
 function entryOf(script: string, machine: string): Pick<IndexEntry, 'name' | 'machineName' | 'ops'> {
   return {
     name: path.basename(script).replace(/\.vt$/, ''),

@@ -75,24 +75,24 @@ interface Row {
 }
 
 async function replayAll(options: Options, io: Io): Promise<number> {
-  const { bootsOf, readIndex, recordingsDir, RecordedBoot } = await import('@vfio-lab/testbed');
+  const { bootsOf, readIndex, recordingsDir, RecordedBoot, wholeBoot } = await import('@vfio-lab/testbed');
   const entries = readIndex(options.dir ?? recordingsDir());
   const meter = progress(io, 'replay');
   const interrupt = interruptible();
   const rows = new Map<(typeof entries)[number], Row>();
   replaying: for (const boot of bootsOf(entries)) {
     let recorded: InstanceType<typeof RecordedBoot> | null = null;
-    for (const e of boot) {
+    for (const e of wholeBoot(boot)) {
       meter.update(rows.size, entries.length, e.name);
       if (await interrupt.asked()) break replaying;
       const row = { script: e.name, machine: e.machineName, revision: e.revision };
       try {
         recorded ??= new RecordedBoot(e.machine, e.revision);
         const r = await recorded.replay(e);
-        rows.set(e, { ...row, ...r, excepted: r.excepted.map((d) => d.n) });
+        if (boot.includes(e)) rows.set(e, { ...row, ...r, excepted: r.excepted.map((d) => d.n) });
       } catch (error) {
         const nothing = { equal: 0, compared: e.ops, differences: [], excepted: [], times: [] };
-        rows.set(e, { ...row, ...nothing, error: (error as Error).message });
+        if (boot.includes(e)) rows.set(e, { ...row, ...nothing, error: (error as Error).message });
       }
     }
   }
