@@ -2,6 +2,7 @@
 import { InputError } from '@vfio-lab/sim';
 import { describe, expect, it } from 'vitest';
 import { judge, Nursery, stale, tally, type Verdict } from '../src/index.ts';
+import { Hand, Threads } from '../src/crew.ts';
 import { EQUIVALENT, equivalent } from '../src/equivalent.ts';
 import { keyOf } from '../src/operators.ts';
 
@@ -52,6 +53,25 @@ describe('mutants', () => {
       expect(names).toContain(name);
     expect(new Set(mutants.map(keyOf)).size).toBe(mutants.length);
     await expect(Nursery.open('v7', ['vfio_pci_intx_mas'], OPTIONS)).rejects.toThrow(InputError);
+  });
+
+  it('gives the same on a worker thread', async () => {
+    const setup = { revision: 'v7', functions: ['vfio_pci_runtime_pm_exit'], ...OPTIONS };
+    const crew = new Threads(1);
+    try {
+      const task = { setup, index: 0, reaching: ENOUGH, doubt: false };
+      const verdict = await crew.verdict(task);
+      expect(verdict).toMatchObject({
+        fate: 'killed',
+        key: 'vfio_pci_runtime_pm_exit: left out: down_write(vdev.memory_lock)',
+      });
+      expect(verdict).toEqual(await new Hand().verdict(task));
+      expect(await crew.coverage({ setup, from: 0, to: 2 })).toEqual(
+        await new Hand().coverage({ setup, from: 0, to: 2 }),
+      );
+    } finally {
+      await crew.end();
+    }
   });
 
   it('counts', () => {
