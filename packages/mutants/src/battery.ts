@@ -70,14 +70,25 @@ export class Battery {
         : await this.#tryScript(program, mutant);
       if (kill !== null) return { ...kill, check: program.id, runs };
     }
-    for (const program of programs) {
-      const { scenario } = program;
-      if (scenario === undefined) continue;
-      const subject = new ObservedScenario(scenario, mutant);
-      for (let i = 0; i < this.#schedulesOf(program); i++) {
-        runs++;
-        const what = await this.#trySchedule(program, subject, this.#options.seed + i);
-        if (what !== null) return { by: 'schedules', check: program.id, what, runs };
+    // A few schedules of each, then a few more: most races show early in the one program that has them.
+    const tasks = programs.flatMap((program) =>
+      program.scenario === undefined
+        ? []
+        : [
+            {
+              program,
+              subject: new ObservedScenario(program.scenario, mutant),
+              left: this.#schedulesOf(program),
+            },
+          ],
+    );
+    for (let from = 0; from < this.#options.schedules; from += ROUND) {
+      for (const { program, subject, left } of tasks) {
+        for (let i = from; i < Math.min(left, from + ROUND); i++) {
+          runs++;
+          const what = await this.#trySchedule(program, subject, this.#options.seed + i);
+          if (what !== null) return { by: 'schedules', check: program.id, what, runs };
+        }
       }
     }
     return { runs };
@@ -159,6 +170,9 @@ function isKnown(program: Program, line: string): boolean {
 function once(scenario: Scenario, revision: string): Promise<Shown> {
   return new ObservedScenario(scenario, revision).run({ kind: 'default' });
 }
+
+/** So many schedules of one program at a time. */
+const ROUND = 5;
 
 /** A random program gets one schedule for so many of a scenario, a scenario of one task one for so many of another. */
 const FEW = 20;
