@@ -15,6 +15,7 @@ import {
   type ScriptRun,
   type Shown,
 } from './observe.ts';
+import { scheduleOf } from './priorities.ts';
 import type { Program } from './programs.ts';
 
 /** Somebody noticed. */
@@ -134,7 +135,7 @@ export class Battery {
   /** Something that the unchanged driver shows under no schedule that was tried, and not under this one either. */
   async #trySchedule(program: Program, mutant: ObservedScenario, seed: number): Promise<string | null> {
     const scenario = program.scenario as Scenario;
-    const now = await mutant.run({ kind: 'random', seed });
+    const now = await mutant.run(scheduleOf(seed));
     let known = this.#schedules.get(scenario);
     if (known === undefined) {
       known = { subject: new ObservedScenario(scenario, this.revision), seen: new Set(), upTo: 0 };
@@ -147,18 +148,24 @@ export class Battery {
         ? now.lines.filter((line) => /^(?:finding|oops|livelock)/.test(line))
         : now.lines;
     const strange = (): string | undefined =>
-      lines.find((line) => !seen.has(line) && !isKnown(program, line));
+      lines.find((line) => !seen.has(general(line)) && !isKnown(program, line));
     if (strange() === undefined) return null;
     // The unchanged driver gets many more chances than the mutant had.
-    const chances = PATIENCE * this.#schedulesOf(program);
+    const chances = CHANCES[program.kind === 'random' ? 'random' : 'others'];
     for (; known.upTo < chances && strange() !== undefined; known.upTo++) {
-      const other = { kind: 'random', seed: this.#options.seed + known.upTo } as const;
-      for (const line of (await subject.run(other)).lines) seen.add(line);
+      for (const line of (await subject.run(scheduleOf(this.#options.seed + known.upTo))).lines)
+        seen.add(general(line));
     }
     if (strange() === undefined) return null;
-    for (const line of (await subject.run({ kind: 'replay', token: now.schedule })).lines) seen.add(line);
+    for (const line of (await subject.run({ kind: 'replay', token: now.schedule })).lines)
+      seen.add(general(line));
     return strange() ?? null;
   }
+}
+
+/** Findings that differ in numbers only are one: which BAR, which interrupt. */
+function general(line: string): string {
+  return line.startsWith('finding') ? line.replace(/\d+/g, 'N') : line;
 }
 
 /** A finding that the unchanged driver is known for, though not under these schedules. */
@@ -178,8 +185,8 @@ const ROUND = 5;
 const FEW = 20;
 const SOME = 10;
 
-/** How many schedules the unchanged driver may take for each that a mutant gets. */
-const PATIENCE = 8;
+/** Schedules under which the unchanged driver may show it as well. */
+const CHANCES = { random: 300, others: 1500 };
 
 /** The first line that only one of two lists has; null when they are the same. */
 export function difference(was: readonly string[], now: readonly string[]): string | null {

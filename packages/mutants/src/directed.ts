@@ -18,6 +18,9 @@ export interface DirectedScript {
 const CARD = '0000:01:00.0';
 const AUDIO = '0000:01:00.1';
 const SECOND = '0000:02:00.0';
+const VF1 = '0000:01:00.1';
+const VF2 = '0000:01:00.2';
+const TOKEN = '00112233-4455-6677-8899-aabbccddeeff';
 
 /** Bind a device and open it, as D. */
 function open(bdf: string, n = 0): string[] {
@@ -99,6 +102,7 @@ const GUEST_MASK = [
   'efd E1',
   'wr D0 cfg 4 2 0x406',
   'set_irqs D0 DEFD|TRIGGER intx 0 1 efd:E0',
+  'set_irqs D0 DNONE|UNMASK intx 0 1',
   `ring ${CARD} ${RING}`,
   'sleep 1',
   'efd_rd E0',
@@ -161,20 +165,26 @@ const GUEST_MASK = [
 ];
 
 /** What the host has left in the registers of a device before it is opened. */
-const LEFT_BY_HOST = [
-  `bind ${CARD}`,
-  'container C',
-  `group G0 ${CARD}`,
-  'set_container G0 C',
-  'set_iommu C 3',
-  `hostcfg_w ${CARD} 4 2 0x402`,
-  `device D0 G0 ${CARD}`,
-  `hostcfg_r ${CARD} 4 2`,
-  'rd D0 cfg 4 2',
-  'efd E0',
-  'set_irqs D0 DEFD|TRIGGER intx 0 1 efd:E0',
-  `hostcfg_r ${CARD} 4 2`,
-];
+function leftByHost(bdf: string): string[] {
+  return [
+    `bind ${bdf}`,
+    'container C',
+    `group G0 ${bdf}`,
+    'set_container G0 C',
+    'set_iommu C 3',
+    `syswrite ${bdf}/power/control on`,
+    `hostcfg_w ${bdf} 4 2 0x402`,
+    `device D0 G0 ${bdf}`,
+    `hostcfg_r ${bdf} 4 2`,
+    'rd D0 cfg 4 2',
+    'efd E0',
+    'set_irqs D0 DEFD|TRIGGER intx 0 1 efd:E0',
+    `hostcfg_r ${bdf} 4 2`,
+    'close D0',
+    `hostcfg_r ${bdf} 4 2`,
+    `syswrite ${bdf}/power/control auto`,
+  ];
+}
 
 /** One interrupt mode while another is on, or none. */
 const MODES = [
@@ -285,11 +295,17 @@ export const DIRECTED_SCRIPTS: Readonly<Record<string, DirectedScript>> = {
       'efd_rd E1',
     ],
   },
-  'registers left by the host': { topology: 'own-power', lines: LEFT_BY_HOST },
+  'registers left by the host': { topology: 'own-power', lines: leftByHost(CARD) },
+  'registers left by the host, no pin': { topology: 'quirks', lines: leftByHost(SECOND) },
+  'registers left by the host, no pin, no DisINTx': {
+    topology: 'quirks',
+    options: 'nointxmask=1',
+    lines: leftByHost(SECOND),
+  },
   'registers left by the host, no DisINTx': {
     topology: 'own-power',
     options: 'nointxmask=1',
-    lines: LEFT_BY_HOST,
+    lines: leftByHost(CARD),
   },
   'PME left by the host': {
     topology: 'gpu',
@@ -298,7 +314,6 @@ export const DIRECTED_SCRIPTS: Readonly<Record<string, DirectedScript>> = {
       `bind ${AUDIO}`,
       `syswrite ${CARD}/power/control on`,
       `hostcfg_w ${CARD} 0x44 2 0x100`,
-      `pme ${CARD}`,
       ...GPU.slice(2),
       'rd D0 cfg 0x44 2',
       'rd D0 cfg 0x42 2',
@@ -545,6 +560,71 @@ export const DIRECTED: Readonly<Record<string, Program>> = {
       { name: 'user0', ops: ['hotreset D0 fds:G0'] },
       { name: 'user1', ops: ['lp_exit D1', 'close D1'] },
       { name: 'host', ops: [`hostcfg_r ${AUDIO} 0 4`, `hostcfg_r ${CARD} 0 4`] },
+    ],
+  },
+  'open while the host resets, idle devices awake': {
+    topology: 'own-power',
+    options: 'disable_idle_d3=1',
+    setup: [`bind ${CARD}`, 'container C', `group G0 ${CARD}`, 'set_container G0 C', 'set_iommu C 3'],
+    tasks: [
+      { name: 'user0', ops: [`device D0 G0 ${CARD}`, 'close D0', `device D0 G0 ${CARD}`] },
+      { name: 'host', ops: [`syswrite ${CARD}/reset 1`, `syswrite ${CARD}/reset 1`] },
+    ],
+  },
+  'INTx taken away while the guest unmasks': {
+    topology: 'own-power',
+    options: '',
+    setup: [
+      ...open(CARD),
+      'efd E0',
+      'wr D0 cfg 4 2 0x406',
+      'set_irqs D0 DEFD|TRIGGER intx 0 1 efd:E0',
+      `ring ${CARD} ${RING}`,
+    ],
+    tasks: [
+      { name: 'user0', ops: ['wr D0 cfg 4 2 6', 'wr D0 cfg 4 2 0x406'] },
+      {
+        name: 'user1',
+        ops: ['set_irqs D0 DNONE|TRIGGER intx 0 0', 'set_irqs D0 DEFD|TRIGGER intx 0 1 efd:E0'],
+      },
+    ],
+  },
+  'MSI while memory decode changes': {
+    topology: 'ports',
+    options: '',
+    setup: [...open(CARD), 'efd E0'],
+    tasks: [
+      {
+        name: 'user0',
+        ops: ['set_irqs D0 DEFD|TRIGGER msi 0 1 efd:E0', 'set_irqs D0 DNONE|TRIGGER msi 0 0'],
+      },
+      {
+        name: 'user1',
+        ops: ['wr D0 cfg 4 2 0', 'rd D0 cfg 4 2', 'rd D0 bar0 0 4', 'wr D0 cfg 4 2 6', 'rd D0 bar0 0 4'],
+      },
+    ],
+  },
+  'virtual functions opened and closed': {
+    topology: 'sriov',
+    options: 'enable_sriov=1',
+    setup: [
+      `bind ${CARD}`,
+      `syswrite ${CARD}/sriov_numvfs 2`,
+      'sleep 200',
+      'container C',
+      `group G0 ${CARD}`,
+      'set_container G0 C',
+      'set_iommu C 3',
+      `device D0 G0 ${CARD}`,
+      `feature D0 SET|VF_TOKEN data:${TOKEN.replaceAll('-', '')}`,
+      `bind ${VF1}`,
+      `bind ${VF2}`,
+      `group G1 ${VF1}`,
+      'set_container G1 C',
+    ],
+    tasks: [
+      { name: 'user0', ops: [`device D1 G1 "${VF1} vf_token=${TOKEN}"`, 'close D1'] },
+      { name: 'user1', ops: [`device D2 G1 "${VF2} vf_token=${TOKEN}"`, 'close D2'] },
     ],
   },
   'open while the host resets': {

@@ -97,6 +97,25 @@ export const EQUIVALENT: readonly Equivalent[] = [
   ),
   ...because(OPEN_WORKED, 'vfio_intx_set_signal', ['moved up', 'const trigger = eventfd_ctx_fdget(fd)']),
   ...because(
+    'SET_IRQS holds igate, and the handler was not installed: nobody looks at the trigger or its name meanwhile',
+    'vfio_intx_set_signal',
+    ['moved down', 'vdev.ctx[0].trigger = null'],
+    ['moved up', 'eventfd_ctx_put(trigger)'],
+  ),
+  ...because(
+    'with another interrupt mode on vfio_intx_enable() refuses with the same error',
+    'vfio_pci_set_intx_trigger',
+    [
+      'check left out',
+      'if (!(is_intx(vdev) || is_irq_none(vdev)) || start !== 0 || count !== 1)',
+      { as: '!(is_intx(vdev) || is_irq_none(vdev)) = false' },
+    ],
+  ),
+  ...because('vfio_send_intx_eventfd() asks the same again', 'vfio_pci_set_intx_trigger', [
+    'moved down',
+    'if (!is_intx(vdev))',
+  ]),
+  ...because(
     'what the guest has disabled is masked already, and masking it again changes nothing',
     'vfio_basic_config_write',
     ['check left out', 'if (virt_intx_disable && !vdev.virq_disabled)', { as: '!vdev.virq_disabled = true' }],
@@ -151,6 +170,15 @@ export const EQUIVALENT: readonly Equivalent[] = [
   ...because('saves a state that nobody loads', 'vfio_pci_set_power_state', [
     'moved up',
     'if (vdev.needs_pm_restore)',
+  ]),
+  ...because('a device that keeps its state over D3hot gets back what it has', 'vfio_pci_set_power_state', [
+    'check left out',
+    'if (vdev.needs_pm_restore)',
+  ]),
+  ...because(HELD_LONGER, 'vfio_pci_zap_and_vma_lock', [
+    'moved down',
+    'mutex_unlock(vdev.vma_lock)',
+    { nth: 2 },
   ]),
   ...because(
     'a device keeps its configuration while it is in D3hot: saving it again there gives the same',

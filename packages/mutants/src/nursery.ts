@@ -8,6 +8,7 @@ import { MarkedRevision } from './coverage.ts';
 import { equivalent } from './equivalent.ts';
 import { keyOf, type Mutant, mutantsOf } from './operators.ts';
 import { type Program, programsFor, runProgram } from './programs.ts';
+import { whyUnnoticed } from './unnoticed.ts';
 import { selected, sourceOf, subjectsOf } from './scope.ts';
 
 export type Fate = 'killed' | 'survived' | 'equivalent';
@@ -111,6 +112,6 @@ export async function judge(
     return nursery.verdict(mutant, 'killed', { runs: result.runs, kill: result, ...held });
   }
   if (same !== '') return nursery.verdict(mutant, 'equivalent', { runs: result.runs, reason: same });
-  const reason = reaching.length === 0 ? 'no program gets there' : `${reaching.length} programs get there`;
+  const reason = whyUnnoticed(mutant, reaching.length);
   return nursery.verdict(mutant, 'survived', { runs: result.runs, reason });
 }

@@ -7,6 +7,7 @@ import { revision as load } from '@vfio-lab/series';
 import { type IndexEntry, readIndex, recordingsDir } from '@vfio-lab/testbed';
 import { DIRECTED, DIRECTED_SCRIPTS, type DirectedScript } from './directed.ts';
 import { ObservedScenario, observeScript } from './observe.ts';
+import { scheduleOf } from './priorities.ts';
 
 /** One of them: a scenario, or a script on a machine. */
 export interface Program {
@@ -69,7 +70,7 @@ function randomProgram(revision: string, seed: number): Program {
 }
 
 /** Schedules under which a program of several tasks is looked at. */
-const LOOKS = 4;
+const LOOKS = 12;
 
 /** Run a program, to see where it gets: once, and one of several tasks under some schedules more. */
 export async function runProgram({ kind, scenario, script }: Program, revision: string): Promise<void> {
@@ -78,5 +79,5 @@ export async function runProgram({ kind, scenario, script }: Program, revision: 
   const subject = new ObservedScenario(scenario, revision);
   await subject.run({ kind: 'default' });
   if (kind === 'random' || Object.keys(scenario.programs ?? {}).length < 2) return;
-  for (let seed = 0; seed < LOOKS; seed++) await subject.run({ kind: 'random', seed });
+  for (let seed = 0; seed < LOOKS; seed++) await subject.run(scheduleOf(seed));
 }
