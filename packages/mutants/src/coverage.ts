@@ -4,6 +4,7 @@
 import type { Revision } from '@vfio-lab/series';
 import ts from 'typescript';
 import { compile, layOver } from './compile.ts';
+import { withGuards } from './guards.ts';
 import type { Edit, Mutant } from './operators.ts';
 
 const MARK = '__reached';
@@ -52,7 +53,7 @@ export class MarkedRevision {
     const functions = [...files].map(([file, { names, anchors }]) =>
       compile(file, names, marks(anchors), globals),
     );
-    layOver(revision, this.name, Object.assign({}, ...functions) as Record<string, unknown>);
+    withGuards(layOver(revision, this.name, Object.assign({}, ...functions) as Record<string, unknown>));
   }
 
   /** The places that were reached since the last call. */

@@ -6,6 +6,7 @@ import { Battery, type BatteryOptions, type Kill } from './battery.ts';
 import { compile, layOver, loadImports } from './compile.ts';
 import { MarkedRevision } from './coverage.ts';
 import { equivalent } from './equivalent.ts';
+import { withGuards } from './guards.ts';
 import { keyOf, type Mutant, mutantsOf } from './operators.ts';
 import { type Program, programsFor, runProgram } from './programs.ts';
 import { whyUnnoticed } from './unnoticed.ts';
@@ -54,6 +55,7 @@ export class Nursery {
     const revision = load(name);
     const subjects = selected(subjectsOf(revision), functions);
     await loadImports(subjects);
+    withGuards(revision);
     return new Nursery(revision, subjects.flatMap(mutantsOf), options);
   }
 
@@ -76,7 +78,9 @@ export class Nursery {
   /** Try one, whatever the table says of it. */
   async attempt(mutant: Mutant, reaching: readonly string[]): Promise<Kill | { readonly runs: number }> {
     const functions = compile(mutant.anchor.getSourceFile(), new Set([mutant.function]), mutant.edits);
-    const { name } = layOver(this.revision, `${this.revision.name} mutant`, functions);
+    const mutated = layOver(this.revision, `${this.revision.name} mutant`, functions);
+    withGuards(mutated);
+    const { name } = mutated;
     return this.#battery.attack(name, reaching);
   }
 

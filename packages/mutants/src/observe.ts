@@ -21,6 +21,7 @@ import {
   volatileLines,
 } from '@vfio-lab/testbed';
 import type { DirectedScript } from './directed.ts';
+import { guardedName } from './guards.ts';
 import { deviceStates } from './state.ts';
 
 /** Scheduling points after which a scenario, and a script, does not end any more: many times what any takes. */
@@ -59,26 +60,27 @@ export class ObservedScenario {
     this.#revision = revision;
   }
 
-  async #set(): Promise<Stage> {
+  async #set(guarded: boolean): Promise<Stage> {
     const stage = await Stage.set(this.#scenario, {
-      revision: this.#revision,
+      revision: guarded ? guardedName(this.#revision) : this.#revision,
+      instrument: guarded,
       maxSteps: SCENARIO_STEPS,
       inspect: (_lab, when) =>
         this.#states.push(...deviceStates().map((line) => `state after ${when}: ${line}`)),
     });
-    stage.keep();
+    if (!guarded) stage.keep();
     return stage;
   }
 
-  /** What one run shows. Never throws. */
+  /** What one run shows. Under the default schedule fields are guarded. Never throws. */
   async run(schedule: Schedule): Promise<Shown> {
     const onlyOne = schedule.kind === 'default';
     let run: ScenarioRun;
     this.#states = [];
     try {
       // Kept for further runs when there are to be some.
-      const stage = onlyOne ? null : (this.#stage ??= await this.#set());
-      run = await (stage ?? (await this.#set())).run(schedule);
+      const stage = onlyOne ? null : (this.#stage ??= await this.#set(false));
+      run = await (stage ?? (await this.#set(true))).run(schedule);
     } catch (error) {
       return { lines: [failure(error)], schedule: '' };
     }
@@ -131,7 +133,12 @@ export async function observeScript(
   const notes: string[] = [];
   let testbed: Testbed | null = null;
   try {
-    testbed = await bootTestbed({ revision, maxSteps: SCRIPT_STEPS, ...boot });
+    testbed = await bootTestbed({
+      revision: guardedName(revision),
+      instrument: true,
+      maxSteps: SCRIPT_STEPS,
+      ...boot,
+    });
     await runScriptChecked(testbed, script, (line) => {
       lines.push(line);
       states.set(line.n, deviceStates().join('; '));

@@ -1,9 +1,11 @@
 // SPDX-License-Identifier: GPL-2.0-only
+import { runScenario, scenarioByName } from '@vfio-lab/scenarios';
 import { InputError } from '@vfio-lab/sim';
 import { describe, expect, it } from 'vitest';
 import { judge, Nursery, stale, tally, type Verdict } from '../src/index.ts';
 import { Hand, Threads } from '../src/crew.ts';
 import { EQUIVALENT, equivalent } from '../src/equivalent.ts';
+import { ObservedScenario } from '../src/observe.ts';
 import { keyOf } from '../src/operators.ts';
 
 const OPTIONS = { programs: 0, schedules: 0, seed: 1 };
@@ -104,5 +106,32 @@ describe('the table of equivalent mutants', () => {
     expect(equivalent(key, 'v4', table)).toBe(table[0]);
     expect(equivalent(key, 'v7', table)).toBeUndefined();
     expect(equivalent({ ...key, nth: 2 }, 'v4', table)).toBeUndefined();
+  });
+});
+
+describe('guards', () => {
+  const reached = ['open-and-close', 'lspci-with-pme', 'neighbour-interrupt-in-d3cold'];
+
+  it.each([
+    ['vfio_pci_core_disable: moved down: down_write(vdev.memory_lock)', 'pm_runtime_engaged read'],
+    ['vfio_pci_core_runtime_resume: moved down: mutex_lock(vdev.igate)', 'pme_trigger read'],
+    ['vfio_pci_intx_mask: moved down: const flags = spin_lock_irqsave(vdev.irqlock)', 'masked read'],
+  ])('notice %s', async (key, what) => {
+    const { kill } = await fate('v4', key, reached);
+    expect(kill?.what).toContain(`finding unguarded: ${what} without`);
+  });
+
+  it('let a device be used as before', async () => {
+    const scenario = scenarioByName('low-power-enter');
+    await Nursery.open('v7', [], OPTIONS);
+    const { lines } = await new ObservedScenario(scenario, 'v7@5').run({ kind: 'default' });
+    // The flags of low power are never used without the lock; the power state is, while nobody can have the device open.
+    const findings = lines.filter((line) => line.startsWith('finding'));
+    for (const line of findings)
+      expect(line).toMatch(
+        /unguarded: (?:current_state|pm_save) .* in .*(?:register_device|core_disable|uninit_device)/,
+      );
+    const { outcome } = await runScenario(scenario, { revision: 'v7' });
+    expect(lines[0]).toBe(`outcome ${outcome}`);
   });
 });
