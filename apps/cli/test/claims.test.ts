@@ -44,10 +44,33 @@ describe('vfio-lab claims', () => {
     expect(io.out).toContain('order in the resume callback\n  v6 v7: signal, leave low power, unmask INTx');
   });
 
+  it('should search races, and show the way to those it finds', async () => {
+    const io = capture();
+
+    const args = ['claims', '--races', '--id', 'C36,C42', '--revision', 'base,v7@4', '--time', '0.2'];
+    expect(await run([...args, '--json'], io)).toBe(0);
+    const { revisions, races } = JSON.parse(io.out);
+    expect(revisions).toEqual(['base', 'v7@4']);
+    expect(races.map((r: { id: string }) => r.id)).toEqual(['C36', 'C42']);
+    expect(races[0].verdicts['base'].verdict).toBe('does-not-arise');
+    const { verdict, command } = races[0].verdicts['v4+resume-under-memory-lock'];
+    expect(verdict).toBe('reachable');
+    expect(command).toContain('vfio-lab explore exit-vs-host-access --revision v4+resume-under-memory-lock');
+
+    const text = capture();
+    expect(await run(['claims', '--races', '--id', 'C42', '--revision', 'v4,v7', '--time', '5'], text)).toBe(
+      0,
+    );
+    expect(text.out).toContain('told 1 times, count 1');
+    expect(text.out).toContain('vfio-lab explore exit-vs-falling-asleep --revision v7 --replay');
+  });
+
   it.each([
     [['claims', '--id', 'C60'], /no claim "C60": --id: there are C1 to C59/],
     [['claims', '--revision', 'v9', '--id', 'C1'], /no such revision/],
     [['claims', '--revision', ','], /--revision names nothing/],
+    [['claims', '--races', '--id', 'C14'], /claim "C14" speaks of no race/],
+    [['claims', '--races', '--time', 'x'], /--time x: give a number of seconds/],
     [['claims', '--trace'], /--trace needs one claim and one revision/],
     [['claims', '--id', 'C1', '--seed', 'x'], /--seed x: give a whole number/],
   ])('should refuse %j', async (args, message) => {

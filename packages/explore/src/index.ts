@@ -19,3 +19,5 @@ export * from './scenario-subject.ts';
 export * from './compare.ts';
 export * from './explain.ts';
 export * from './report.ts';
+export * from './claim-races.ts';
+export * from './judge-races.ts';

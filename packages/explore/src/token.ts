@@ -148,6 +148,10 @@ export class Replay implements Chooser {
 
   end(n: number, tids: readonly number[], ops: readonly OpCode[]): void {
     if (this.#at < this.#segments.length - 1) this.leftAt ||= this.#at + 1;
+    if (this.execution.length > LONGEST) return;
     this.execution.races(this.execution.length, n, tids, ops, () => undefined);
   }
 }
+
+/** An interrupt storm has a task an interrupt: the happens-before of more steps than this does not fit in memory. */
+const LONGEST = 50_000;

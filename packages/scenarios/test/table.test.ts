@@ -83,7 +83,7 @@ describe('the states of a device', () => {
 
 describe('every scenario', () => {
   // VFs are probed under memory_lock; 4/6 takes that lock in close, under the lock which the probe takes.
-  const INVERSION = ['sriov-pf-with-vfs', 'vf-enable-vs-close'];
+  const INVERSION = ['sriov-pf-with-vfs', 'vf-enable-vs-close', 'sriov-enable-vs-d3hot-write'];
 
   it.each([...scenarios])('$name has no findings on v4@6', async (scenario) => {
     const run = await runScenario(scenario, { revision: 'v4@6' });

@@ -7,12 +7,15 @@ import { interruptible } from '../ui/interrupt.ts';
 import { colors, type Colors, type Io, width, writeJson } from '../ui/io.ts';
 import { progress } from '../ui/progress.ts';
 import { table, wrap } from '../ui/text.ts';
+import { RACE_SECONDS, runRaces } from '../ui/claim-races.ts';
 import { count } from './scenario.ts';
 
 interface Options {
   revision?: string;
   id?: string;
   table?: boolean;
+  races?: boolean;
+  time?: number;
   seed?: number;
   trace?: boolean;
   json?: boolean;
@@ -28,16 +31,29 @@ export function register(cli: CAC, io: Io): void {
     )
     .option('--id <ids>', 'Claims, separated by commas: C11, C35 (default: all)')
     .option('--table', 'Run what sets the revisions apart instead: one aspect a row')
+    .option(
+      '--races',
+      'Search the races that claims speak of instead, on each revision and on a variant that must have them',
+    )
+    .option(
+      '--time <seconds>',
+      `With --races: of one search (default: ${RACE_SECONDS}, which makes the whole table a few minutes)`,
+    )
     .option('--seed <n>', 'Run races under the random schedule of this seed only')
     .option('--trace', 'With one id and one revision: also the timeline of the last run')
     .option('--json', 'Print the result as JSON')
     .example('  vfio-lab claims --id C35 --revision v4,v4+exit-order')
+    .example('  vfio-lab claims --races --id C35,C36 --revision v4,v7 --time 60')
     .action(async (options: Options) => {
       const { CLAIM_REVISIONS } = await import('@vfio-lab/review');
       const revisions = options.revision === undefined ? CLAIM_REVISIONS : words(options.revision);
       if (revisions.length === 0)
         throw new UsageError('--revision names nothing', 'give names, separated by commas');
       if (options.table === true) return runTable(revisions, options, io);
+      if (options.races === true) {
+        const ids = options.id === undefined ? undefined : words(options.id);
+        return runRaces(revisions, ids, options.time, options.json === true, io);
+      }
       return runClaims(revisions, options, io);
     });
 }

@@ -6,6 +6,7 @@ import { closeAsleep } from './close-asleep.ts';
 import { closeResumed } from './close-resumed.ts';
 import { configAccessVsLowPowerEntry } from './config-access-vs-low-power-entry.ts';
 import { configReadAsleep } from './config-read-asleep.ts';
+import { configReadVsLowPowerEntry } from './config-read-vs-low-power-entry.ts';
 import { d3hotBeforeEnter } from './d3hot-before-enter.ts';
 import { disableIdleD3 } from './disable-idle-d3.ts';
 import { enterTwice } from './enter-twice.ts';
@@ -13,6 +14,8 @@ import { enterVsIoctl } from './enter-vs-ioctl.ts';
 import { enterWithBadFlags } from './enter-with-bad-flags.ts';
 import { exitAsleep } from './exit-asleep.ts';
 import { exitResumed } from './exit-resumed.ts';
+import { exitVsExit } from './exit-vs-exit.ts';
+import { exitVsFallingAsleep } from './exit-vs-falling-asleep.ts';
 import { exitVsHostAccess } from './exit-vs-host-access.ts';
 import { exitWithoutEnter } from './exit-without-enter.ts';
 import { faultVsHostAccess } from './fault-vs-host-access.ts';
@@ -20,8 +23,10 @@ import { getAndProbeAsleep } from './get-and-probe-asleep.ts';
 import { guestMaskedIntxAsleep } from './guest-masked-intx-asleep.ts';
 import { hotResetSleepingMember } from './hot-reset-sleeping-member.ts';
 import { hotResetUnusedMember } from './hot-reset-unused-member.ts';
+import { intxVsLowPowerEntry } from './intx-vs-low-power-entry.ts';
 import { intxWhileSuspendedInD0 } from './intx-while-suspended-in-d0.ts';
 import { ioctlAsleep } from './ioctl-asleep.ts';
+import { ioctlVsLowPowerEntry } from './ioctl-vs-low-power-entry.ts';
 import { irqTeardownVsEnter } from './irq-teardown-vs-enter.ts';
 import { keptAwakeBySysfs } from './kept-awake-by-sysfs.ts';
 import { lowPowerEnter } from './low-power-enter.ts';
@@ -30,13 +35,16 @@ import { lspciReentryAllowed } from './lspci-reentry-allowed.ts';
 import { lspciReentryForbiddenByClass } from './lspci-reentry-forbidden-by-class.ts';
 import { lspciReentryForbiddenByFlag } from './lspci-reentry-forbidden-by-flag.ts';
 import { lspciWithPme } from './lspci-with-pme.ts';
+import { memoryEnableVsLowPowerEntry } from './memory-enable-vs-low-power-entry.ts';
 import { memoryEnableWhileEngaged } from './memory-enable-while-engaged.ts';
 import { mmapAsleep } from './mmap-asleep.ts';
 import { neighbourInterruptInD3cold } from './neighbour-interrupt-in-d3cold.ts';
+import { neighbourInterruptVsLowPowerEntry } from './neighbour-interrupt-vs-low-power-entry.ts';
 import { noPmCapability } from './no-pm-capability.ts';
 import { openAndClose } from './open-and-close.ts';
 import { reenterVsHostAccess } from './reenter-vs-host-access.ts';
 import { resumeFails } from './resume-fails.ts';
+import { sriovEnableVsD3hotWrite } from './sriov-enable-vs-d3hot-write.ts';
 import { sriovPfWithVfs } from './sriov-pf-with-vfs.ts';
 import { vfEnableVsClose } from './vf-enable-vs-close.ts';
 
@@ -80,6 +88,14 @@ export const scenarios: readonly Scenario[] = [
   irqTeardownVsEnter,
   faultVsHostAccess,
   vfEnableVsClose,
+  configReadVsLowPowerEntry,
+  memoryEnableVsLowPowerEntry,
+  ioctlVsLowPowerEntry,
+  sriovEnableVsD3hotWrite,
+  intxVsLowPowerEntry,
+  neighbourInterruptVsLowPowerEntry,
+  exitVsFallingAsleep,
+  exitVsExit,
 ];
 
 /** A scenario by name. Throws InputError with the nearest names. */

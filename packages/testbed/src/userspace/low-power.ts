@@ -52,6 +52,12 @@ export interface LowPower {
   enter(dev: VfioDevice, options?: EnterOptions): Promise<number>;
   /** Wake the device, and keep it awake. */
   exit(dev: VfioDevice): Promise<number>;
+  /** What has to be before enterOnly(): 0, the count of a write, or -errno. */
+  prepare(dev: VfioDevice): Promise<number>;
+  /** One ioctl, ENTER, and nothing before it. */
+  enterOnly(dev: VfioDevice, options?: EnterOptions): Promise<number>;
+  /** One ioctl, EXIT, and nothing after it. */
+  exitOnly(dev: VfioDevice): Promise<number>;
 }
 
 /** How a user of a revision puts a device in low power. Throws InputError when there is no such revision. */
@@ -73,16 +79,28 @@ class V3 implements LowPower {
   }
 
   async enter(dev: VfioDevice, options: EnterOptions = {}): Promise<number> {
-    check(this, options);
-    const ret = await setPowerState(dev, PCI_D3hot);
-    return ret < 0 ? ret : this.set(dev, VFIO_DEVICE_LOW_POWER_STATE_ENTER);
+    const ret = await this.prepare(dev);
+    return ret < 0 ? ret : this.enterOnly(dev, options);
   }
 
   /** Also to D0: had the device not slept, it would still be in D3hot. */
   async exit(dev: VfioDevice): Promise<number> {
-    const ret = await this.set(dev, VFIO_DEVICE_LOW_POWER_STATE_EXIT);
+    const ret = await this.exitOnly(dev);
     await setPowerState(dev, PCI_D0);
     return ret;
+  }
+
+  prepare(dev: VfioDevice): Promise<number> {
+    return setPowerState(dev, PCI_D3hot);
+  }
+
+  async enterOnly(dev: VfioDevice, options: EnterOptions = {}): Promise<number> {
+    check(this, options);
+    return this.set(dev, VFIO_DEVICE_LOW_POWER_STATE_ENTER);
+  }
+
+  exitOnly(dev: VfioDevice): Promise<number> {
+    return this.set(dev, VFIO_DEVICE_LOW_POWER_STATE_EXIT);
   }
 
   private set(dev: VfioDevice, state: bigint): Promise<number> {
@@ -110,6 +128,18 @@ class V4 implements LowPower {
     return this.set(dev, VFIO_PM_LOW_POWER_EXIT);
   }
 
+  prepare(): Promise<number> {
+    return Promise.resolve(0);
+  }
+
+  enterOnly(dev: VfioDevice, options: EnterOptions = {}): Promise<number> {
+    return this.enter(dev, options);
+  }
+
+  exitOnly(dev: VfioDevice): Promise<number> {
+    return this.exit(dev);
+  }
+
   private set(dev: VfioDevice, flags: number): Promise<number> {
     const pm = new v4_feature_power_management();
     pm.flags = flags;
@@ -135,6 +165,18 @@ class V5 implements LowPower {
 
   exit(dev: VfioDevice): Promise<number> {
     return set(dev, VFIO_DEVICE_FEATURE_LOW_POWER_EXIT, new Uint8Array());
+  }
+
+  prepare(): Promise<number> {
+    return Promise.resolve(0);
+  }
+
+  enterOnly(dev: VfioDevice, options: EnterOptions = {}): Promise<number> {
+    return this.enter(dev, options);
+  }
+
+  exitOnly(dev: VfioDevice): Promise<number> {
+    return this.exit(dev);
   }
 }
 
