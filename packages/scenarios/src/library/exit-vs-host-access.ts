@@ -8,7 +8,7 @@ export const exitVsHostAccess = defineScenario({
   name: 'exit-vs-host-access',
   about:
     'The guest EXITs while the host has woken the device for a config read: the end of that read must not put it to sleep again',
-  claims: ['C35', 'C48'],
+  claims: ['C35', 'C36', 'C48'],
   topology: 'own-power',
   schedules: 12,
   setup: async (lab) => {
