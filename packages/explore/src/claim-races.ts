@@ -19,7 +19,7 @@ export interface ClaimRace {
 }
 
 /** A lock that is released too often, taken twice, or in the wrong order. */
-const LOCKS = ['deadlock', 'lockdep-recursion', 'lock-balance'];
+const LOCKS = ['deadlock', 'lockdep-recursion', 'lock-owner', 'lock-held-at-exit'];
 
 /** In the order of the claims. */
 export const CLAIM_RACES: readonly ClaimRace[] = [
@@ -91,7 +91,7 @@ export const CLAIM_RACES: readonly ClaimRace[] = [
     id: 'C31',
     what: 'the suspend callback masks an INTx that SET_IRQS is taking down',
     scenario: 'irq-teardown-vs-enter',
-    kinds: ['use-after-free', 'oops', 'data-race'],
+    kinds: ['use-after-free', 'double-free', 'oops', 'exception'],
     whatIf: 'v4+no-ioctl-reference',
   },
   {
