@@ -37,7 +37,7 @@ export function register(cli: CAC, io: Io): void {
     )
     .option(
       '--time <seconds>',
-      `With --races: of one search (default: ${RACE_SECONDS}, which makes the whole table a few minutes)`,
+      `With --races: of one search (default: ${RACE_SECONDS}, about five minutes for the whole table; with more, more is exhausted)`,
     )
     .option('--seed <n>', 'Run races under the random schedule of this seed only')
     .option('--trace', 'With one id and one revision: also the timeline of the last run')

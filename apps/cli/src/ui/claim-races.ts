@@ -8,8 +8,8 @@ import { colors, type Colors, type Io, width, writeJson } from './io.ts';
 import { progress } from './progress.ts';
 import { table, wrap } from './text.ts';
 
-/** Seconds that one search may take: most need less, and the whole table then takes a few minutes. */
-export const RACE_SECONDS = 20;
+/** Seconds that one search may take: the whole table is about 80 searches, half of which need more than that. */
+export const RACE_SECONDS = 6;
 
 /**
  * Judge the races and print them.
