@@ -143,10 +143,12 @@ export const EQUIVALENT: readonly Equivalent[] = [
     ['left out', 'slot = true'],
     ['left out', 'slot = true', { nth: 2 }],
   ),
-  ...because('an assertion about a local variable that is not changed any more', 'vfio_pci_core_ioctl', [
-    'moved down',
-    'WARN_ON(!fill.max)',
-  ]),
+  ...because(
+    'an assertion about a local variable that is not changed any more; counting devices does not fail',
+    'vfio_pci_core_ioctl',
+    ['moved up', 'WARN_ON(!fill.max)'],
+    ['moved down', 'WARN_ON(!fill.max)'],
+  ),
   ...because(
     'nobody looks at reset_works before the open has worked, and the next open sets it again',
     'vfio_pci_core_enable',
@@ -210,10 +212,12 @@ export const EQUIVALENT: readonly Equivalent[] = [
     'vfio_pci_core_feature_pm',
     ['left out', 'vdev.pm_runtime_resumed = false'],
   ),
-  ...because('both under memory_lock, and whoever looks at either takes it', 'vfio_pci_core_feature_pm', [
-    'moved down',
-    'vdev.pm_runtime_resumed = false',
-  ]),
+  ...because(
+    'both under memory_lock, and whoever looks at either takes it',
+    'vfio_pci_core_feature_pm',
+    ['moved down', 'vdev.pm_runtime_resumed = false'],
+    ['moved down', 'vdev.pm_runtime_engaged = true', { nth: 2 }],
+  ),
   ...because(
     'pm_runtime_put() only queues the idle check, which does not wait for memory_lock before the device is suspended',
     'vfio_pci_core_feature_pm',
@@ -257,5 +261,20 @@ export const EQUIVALENT: readonly Equivalent[] = [
     '__vfio_pci_runtime_pm_exit',
     ['moved down', 'vdev.pm_runtime_engaged = false'],
     ['moved down', 'pm_runtime_get_noresume(vdev.pdev.dev)'],
+  ),
+  ...because(
+    'getting the context of a negative descriptor fails, and takes nothing',
+    'vfio_pci_core_pm_entry_with_wakeup',
+    ['moved up', 'const efdctx = eventfd_ctx_fdget(entry.wakeup_eventfd)'],
+  ),
+  ...because(
+    'the ioctl holds a reference of its own until its end: the device cannot suspend before, and the counts add up',
+    'vfio_pci_runtime_pm_entry',
+    ['moved down', 'pm_runtime_put_noidle(vdev.pdev.dev)'],
+  ),
+  ...because(
+    'while the memory is off nothing is mapped: the list that it goes past is empty',
+    'vfio_pci_mmap_fault',
+    ['moved down', 'if (vdev.pm_runtime_engaged || !__vfio_pci_memory_enabled(vdev))'],
   ),
 ];
