@@ -79,6 +79,7 @@ class V3 implements LowPower {
   }
 
   async enter(dev: VfioDevice, options: EnterOptions = {}): Promise<number> {
+    check(this, options);
     const ret = await this.prepare(dev);
     return ret < 0 ? ret : this.enterOnly(dev, options);
   }
