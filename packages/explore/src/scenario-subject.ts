@@ -28,6 +28,8 @@ class Late implements Policy {
 
 /** How the machine of a scenario runs. */
 export interface SubjectOptions extends Pick<RunOptions, 'checkers' | 'instrument' | 'maxSteps'> {
+  /** False: no data races on the fields of structs are looked for. */
+  races?: boolean;
   /** Set up once for all runs (default); false: there will be few. */
   keep?: boolean;
 }
@@ -58,8 +60,11 @@ export class ScenarioSubject implements Subject {
 
   async #set(): Promise<Stage> {
     const { revision } = this;
-    const { keep = true, ...opts } = this.#opts;
-    const stage = await Stage.set(this.scenario, { ...opts, revision, tracing: this.#tracing });
+    const { keep = true, races = this.#opts.checkers ?? true, ...rest } = this.#opts;
+    const opts: RunOptions = { ...rest, revision, tracing: this.#tracing };
+    // The C functions of a race take long to find out.
+    if (races) opts.races = this.#tracing ? 'places' : 'tasks';
+    const stage = await Stage.set(this.scenario, opts);
     // Traced runs are few.
     if (keep && !this.#tracing) stage.keep();
     return stage;

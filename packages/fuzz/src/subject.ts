@@ -111,6 +111,7 @@ export class ProgramSubject implements Subject {
     this.scenario = new ScenarioSubject(scenario, revision, {
       instrument: true,
       maxSteps: MOST_POINTS,
+      races: false,
     });
   }
 

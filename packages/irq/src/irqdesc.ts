@@ -35,7 +35,7 @@ export function all_irq_descs(): irq_desc[] {
 
 /** Make the descriptor of `irq`: disabled, masked, depth 1. C: kernel/irq/irqdesc.c desc_set_defaults() */
 export function irq_alloc_desc(irq: int, chip: irq_chip, handle: irq_flow_handler_t): irq_desc {
-  const desc = new irq_desc(irq, chip, handle);
+  const desc = machine.adopt(new irq_desc(irq, chip, handle));
   table().set(irq, desc);
   return desc;
 }

@@ -3,6 +3,7 @@
  * mm/slab: allocation. What is allocated is written down until it is freed, which finds leaks, double frees and frees
  * of what was never allocated. With kasan on, a freed struct also tells when somebody touches it.
  */
+import { shadowOf } from '@vfio-lab/locking';
 import { type BeforeRestore, current, type Machine, machine, now, report, type Task } from '@vfio-lab/sim';
 
 export type gfp_t = number;
@@ -77,7 +78,7 @@ function construct<T extends object>(cls: new () => T): T {
   if (extra !== undefined) {
     for (const [key, make] of Object.entries(extra)) (obj as Record<string, unknown>)[key] = make();
   }
-  return obj;
+  return machine.adopt(obj);
 }
 
 /**
@@ -225,6 +226,9 @@ function poison(s: Slab, obj: object, a: Allocation): void {
       allocation: a,
     });
   };
+  // Of a struct that is watched for data races, the shadow tells.
+  const shadow = shadowOf(obj);
+  if (shadow !== undefined) shadow.freed = tell;
   for (const key of Object.keys(obj)) {
     Object.defineProperty(obj, key, {
       configurable: true,
@@ -243,6 +247,8 @@ function poison(s: Slab, obj: object, a: Allocation): void {
 
 /** Plain fields again. */
 function unpoison({ obj, values }: Poison): void {
+  const shadow = shadowOf(obj);
+  if (shadow !== undefined) shadow.freed = null;
   for (const key of Object.keys(values))
     Object.defineProperty(obj, key, {
       configurable: true,

@@ -6,7 +6,7 @@ import {
   type wait_queue_head_t,
   add_wait_queue,
 } from '@vfio-lab/locking';
-import { current, Obj, type Ref, ref, wait_until, wait_until_timeout } from '@vfio-lab/sim';
+import { current, machine, Obj, type Ref, ref, wait_until, wait_until_timeout } from '@vfio-lab/sim';
 import { PAGE_SIZE } from './bits.ts';
 import { EBADF, EFAULT, EINVAL, ENOIOCTLCMD, ENOTTY, EOVERFLOW, ERESTARTSYS, ESPIPE } from './errno.ts';
 import { IS_ERR, PTR_ERR } from './err_ptr.ts';
@@ -245,6 +245,7 @@ class PollWait extends Obj {
       func: (_entry, _mode, _flags, key) => {
         const events = key_to_poll(key);
         if (events !== 0 && !(events & this.mask)) return 0;
+        machine.publish(this);
         this.triggered = true;
         return 1;
       },

@@ -203,6 +203,7 @@ async function use<T>(f: sysfs_file, fn: () => Awaitable<T>): Promise<T | number
   const ret = await fn();
   lock_map_release('kn->active');
   await access(f, true, 'syscall');
+  machine.publish(f);
   f.active.splice(f.active.indexOf(self), 1);
   return ret;
 }

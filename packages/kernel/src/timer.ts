@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /* kernel/time/timer.c: timers in jiffies. */
 import { might_sleep, NS_PER_JIFFY } from '@vfio-lab/locking';
-import { access, Obj, SimTimer, wait_until } from '@vfio-lab/sim';
+import { access, machine, Obj, SimTimer, wait_until } from '@vfio-lab/sim';
 import type { Awaitable } from './container.ts';
 
 /** struct timer_list */
@@ -30,6 +30,7 @@ export class timer_list extends Obj {
     this.pending = false;
     this.running = true;
     await this.function?.(this);
+    machine.publish(this);
     this.running = false;
   }
 }

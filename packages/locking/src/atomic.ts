@@ -172,6 +172,18 @@ export async function kref_put(k: kref, release: (k: kref) => void | Promise<voi
   return 0;
 }
 
+/** What READ_ONCE() and WRITE_ONCE() announce: a field of a struct. */
+export class FieldObj extends Obj {
+  readonly owner: object;
+  readonly field: string;
+
+  constructor(owner: object, field: string, part_of: Obj | null) {
+    super(`${owner.constructor.name}.${field}`, part_of);
+    this.owner = owner;
+    this.field = field;
+  }
+}
+
 /** What accesses of fields are ordered by, kept in the struct. */
 const FIELDS = Symbol('fields');
 
@@ -182,8 +194,9 @@ interface WithFields {
 /** Known by the struct's first object and the field's name, whoever comes first to touch it. */
 function field_obj(owner: object & WithFields, field: string): Obj {
   const fields = (owner[FIELDS] ??= {});
-  return (fields[field] ??= new Obj(
-    `${owner.constructor.name}.${field}`,
+  return (fields[field] ??= new FieldObj(
+    owner,
+    field,
     owner instanceof Obj ? owner : (Object.values(owner).find((v) => v instanceof Obj) ?? null),
   ));
 }

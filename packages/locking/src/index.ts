@@ -12,3 +12,8 @@ export * from './lock-usage.ts';
 export * from './lock-trace.ts';
 export * from './lock-map.ts';
 export * from './lock_stat.ts';
+export { type Race } from './race/accesses.ts';
+export { type Access } from './race/field.ts';
+export { RaceLocks, RaceMachine, type RaceOptions } from './race/machine.ts';
+export { shadowOf } from './race/shadow.ts';
+export { siteOf, type Site } from './race/site.ts';

@@ -1,6 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only
 import { type HeldLock, type LockObserver, type Obj, report, type Task } from '@vfio-lab/sim';
-import { LockTrace } from './lock-trace.ts';
 import { type LockClass, LockUsage, usage_of } from './lock-usage.ts';
 
 /** "While holding `from`, `to` was taken", with where that was seen first. */
@@ -195,7 +194,7 @@ function edgeOf(from: string, to: string, task: Task, outer_fns: readonly string
 /** The machine's lockdep, when it watches its locks. */
 export function lockdep_of(observer: LockObserver | null): Lockdep | null {
   if (observer instanceof Lockdep) return observer;
-  if (observer instanceof LockTrace) return lockdep_of(observer.next);
+  if (observer !== null && 'next' in observer) return lockdep_of(observer.next as LockObserver | null);
   return observer instanceof LockWatch ? observer.lockdep : null;
 }
 

@@ -60,6 +60,7 @@ class Sleeper implements wait_queue_entry, Op {
   }
 
   func(): number {
+    machine.publish(this.obj);
     this.woken = true;
     return 1;
   }

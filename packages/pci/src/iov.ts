@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 // drivers/pci/iov.c (v5.19-rc4): SR-IOV.
 
-import { type int, ref, type u16 } from '@vfio-lab/sim';
+import { type int, machine, ref, type u16 } from '@vfio-lab/sim';
 import { might_sleep, mutex_init } from '@vfio-lab/locking';
 import {
   dev_WARN,
@@ -92,7 +92,7 @@ async function pci_iov_add_virtfn(dev: pci_dev, iov: pci_sriov, id: int): Promis
   const hw = pci().fabric.functions.find((f) => f.pf === dev.hw && f.vf_index === id);
   if (hw === undefined) return -ENOMEM;
   const bus: pci_bus = dev.bus;
-  const vf = new pci_dev(hw);
+  const vf = machine.adopt(new pci_dev(hw));
   vf.bus = bus;
   vf.devfn = routing_id(dev, iov, id) & 0xff;
   vf.vendor = dev.vendor;

@@ -79,10 +79,11 @@ const PME_TIMEOUT = 1000; // ms
 
 /** Record a change of what software believes. */
 function set_state(dev: pci_dev, state: pci_power_t): void {
-  if (machine.tracing && dev.current_state !== state) {
-    trace('pci', `${pci_name(dev)}: ${pci_power_name(dev.current_state)} -> ${pci_power_name(state)}`, {
+  const was = machine.tracing ? machine.peek(() => dev.current_state) : state;
+  if (was !== state) {
+    trace('pci', `${pci_name(dev)}: ${pci_power_name(was)} -> ${pci_power_name(state)}`, {
       device: pci_name(dev),
-      from: pci_power_name(dev.current_state),
+      from: pci_power_name(was),
       to: pci_power_name(state),
     });
   }

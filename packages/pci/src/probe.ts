@@ -2,7 +2,7 @@
 // drivers/pci/probe.c, bus.c (v5.19-rc4): finding devices. BAR sizes come from the machine's description instead of the
 // write-all-ones dance; everything else is read from the hardware.
 
-import { type int, ref } from '@vfio-lab/sim';
+import { type int, machine, ref } from '@vfio-lab/sim';
 import { down_write, mutex_lock, mutex_unlock, up_write } from '@vfio-lab/locking';
 import { dev_set_name, device_add, device_attach, device_initialize, EIO, pci_err } from '@vfio-lab/kernel';
 import {
@@ -206,7 +206,7 @@ export async function pci_bus_add_device(dev: pci_dev): Promise<void> {
 /** One function: probe its config space and add it. C: drivers/pci/probe.c pci_scan_single_device() */
 async function pci_scan_single_device(bus: pci_bus, hw: pci_function_hw): Promise<pci_dev | null> {
   const core = pci();
-  const dev = new pci_dev(hw);
+  const dev = machine.adopt(new pci_dev(hw));
   const desc = core.descriptions.get(hw);
   dev.bus = bus;
   dev.devfn = desc?.devfn ?? 0;

@@ -64,7 +64,7 @@ export function pm_wq(): workqueue_struct {
 export function trace_rpm(dev: device, what: string): void {
   if (!machine.tracing) return;
   const name = dev_name(dev);
-  const status = rpm_status_names[dev.power.runtime_status] ?? 'invalid';
+  const status = rpm_status_names[machine.peek(() => dev.power.runtime_status)] ?? 'invalid';
   const usage = dev.power.usage_count.counter;
   trace('pm', `${name}: ${what}`, { dev: name, status, usage });
 }

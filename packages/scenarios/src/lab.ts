@@ -131,8 +131,9 @@ export class Lab {
 
   /** Does lspci see the device, or the all ones of one that is off? */
   async lspciSees(bdf: string): Promise<boolean> {
-    const { vendor, device } = this.pdev(bdf);
-    return (await this.lspci(bdf)) === device * 0x10000 + vendor;
+    const pdev = this.pdev(bdf);
+    const id = machine.peek(() => pdev.device * 0x10000 + pdev.vendor);
+    return (await this.lspci(bdf)) === id;
   }
 
   /** The device wants its interrupt, by itself: no processor touches it. A device that is off wants nothing. */
@@ -162,16 +163,20 @@ export class Lab {
 
   /** The driver's struct for a bound device. */
   vdev(bdf: string): vfio_pci_core_device {
-    return dev_get_drvdata<vfio_pci_core_device>(this.pdev(bdf).dev);
+    return machine.peek(() => dev_get_drvdata<vfio_pci_core_device>(this.pdev(bdf).dev));
   }
 
   /** A field that a patch adds to struct vfio_pci_core_device; undefined where the revision has no such field. */
   field(bdf: string, name: string): unknown {
-    return (this.vdev(bdf) as unknown as Record<string, unknown>)[name];
+    return machine.peek(() => (this.vdev(bdf) as unknown as Record<string, unknown>)[name]);
   }
 
   /** What is true of a device now, in the words of Expected. */
   state(bdf: string): Required<Expected> {
+    return machine.peek(() => this._state(bdf));
+  }
+
+  private _state(bdf: string): Required<Expected> {
     const pdev = this.pdev(bdf);
     const power = pdev.dev.power;
     return {

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
 import type { Finding, Policy, TraceEvent } from '@vfio-lab/sim';
+import type { KnownFinding } from '@vfio-lab/testbed';
 import type { Lab } from './lab.ts';
 import type { Scenario } from './scenario.ts';
 import { Stage } from './stage.ts';
@@ -23,6 +24,8 @@ export interface RunOptions {
   maxSteps?: number;
   /** Called after the programs, after the check and after the exit, to look at the devices. */
   inspect?: (lab: Lab, when: 'programs' | 'check' | 'exit') => void;
+  /** Look for data races on the fields of structs, see BootOptions.races. */
+  races?: 'tasks' | 'places';
 }
 
 export interface ScenarioRun {
@@ -33,6 +36,8 @@ export interface ScenarioRun {
   /** How devices and eventfds were when the programs had ended, and what calls failed; '' when they did not end. */
   end: string;
   findings: Finding[];
+  /** Data races that are known of the kernel. */
+  known: KnownFinding[];
   /** The schedule of the programs as a token; '' under the default. */
   schedule: string;
   /** For a replay: the decision at which it left the recorded schedule, -1 when it did not. */

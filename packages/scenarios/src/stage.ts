@@ -74,6 +74,7 @@ export class Stage {
       topology: scenario.topology,
       revision: this.#opts.revision,
       tracing: this.#opts.tracing ?? false,
+      ...(this.#opts.races !== undefined && { races: this.#opts.races }),
       options: scenario.options ?? '',
       instrument: this.#opts.instrument ?? false,
       checkers: this.#opts.checkers ?? true,
@@ -98,6 +99,7 @@ export class Stage {
     const { scenario } = this;
     const testbed = this.#testbed;
     const lab = this.#lab;
+    testbed.watchRaces();
     machine.policy = this.#policy;
     machine.restart_recording();
     trace('phase', 'programs');
@@ -114,15 +116,15 @@ export class Stage {
     this.#opts.inspect?.(lab, 'programs');
     await scenario.check?.(lab, state);
     this.#opts.inspect?.(lab, 'check');
-    checkInUse(testbed);
-    this.#end = endState(testbed);
+    machine.peek(() => checkInUse(testbed));
+    this.#end = machine.peek(() => endState(testbed));
     trace('phase', 'exit');
     await testbed.exitProcess();
     await lab.settle();
     this.#opts.inspect?.(lab, 'exit');
-    checkClosed(testbed, mark);
+    machine.peek(() => checkClosed(testbed, mark));
     await testbed.unbindAll();
-    checkUnbound(mark);
+    machine.peek(() => checkUnbound(mark));
     this.#ended = true;
   }
 
@@ -164,6 +166,7 @@ export class Stage {
       outcome: this.#ended ? this.#lab.outcome() || 'ok' : unfinished(this.#lab, m.findings),
       end: this.#end,
       findings: [...m.findings],
+      known: [...(this.#testbed.races?.known ?? [])],
       schedule: this.#ended ? this.#token : m.schedule,
       leftAt: policy instanceof ReplayPolicy ? policy.left_at : -1,
       events: [...m.events],

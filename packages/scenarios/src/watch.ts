@@ -3,7 +3,7 @@ import type { vfio_pci_core_device } from '@vfio-lab/headers';
 import { RPM_SUSPENDING, type rpm_status, slab_is_freed } from '@vfio-lab/kernel';
 import { mutex_is_locked, rwsem_is_locked } from '@vfio-lab/locking';
 import type { pci_dev } from '@vfio-lab/pci';
-import { report, trace } from '@vfio-lab/sim';
+import { machine, report, trace } from '@vfio-lab/sim';
 
 /**
  * Watch a device for suspends that its guest did not direct. One is reported when runtime PM starts a suspend
@@ -35,7 +35,7 @@ export class SuspendWatch {
       set: (to: rpm_status) => {
         this.status = to;
         if (!this.on || to !== RPM_SUSPENDING || slab_is_freed(vdev)) return;
-        if (vdev.vdev.open_count === 0 || engaged()) return;
+        if (machine.peek(() => vdev.vdev.open_count === 0 || engaged())) return;
         if (rwsem_is_locked(vdev.memory_lock) || mutex_is_locked(vdev.vdev.dev_set.lock)) return;
         if (power.usage_count.counter > 0) return;
         const text = `${pdev.dev.name} goes to sleep although its guest has left low power: nothing holds it awake`;

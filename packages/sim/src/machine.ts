@@ -165,8 +165,12 @@ export class Machine {
 
   /** The processor with this number. */
   cpu(id: number): Cpu {
-    for (let n = this.cpus.length; n <= id; n++) this.cpus.push(new Cpu(n));
+    for (let n = this.cpus.length; n <= id; n++) this.cpus.push(this.make_cpu(n));
     return this.cpus[id];
+  }
+
+  protected make_cpu(id: number): Cpu {
+    return new Cpu(id);
   }
 
   /**
@@ -278,7 +282,8 @@ export class Machine {
     this.stop(null);
   }
 
-  private end(task: Task): void {
+  /** A task has run to its end. */
+  protected end(task: Task): void {
     task.done = true;
     if (task.kind === 'hardirq' || task.kind === 'timer') this.add_urgent(-1);
     if (task.cpu.irq_task === task) task.cpu.irq_task = null;
@@ -301,6 +306,24 @@ export class Machine {
     const finish = this.finish;
     this.finish = null;
     if (finish !== null) finish(error);
+  }
+
+  /** A new struct, before anybody else knows of it. A machine that watches structs makes it one that it can watch. */
+  adopt<T extends object>(obj: T): T {
+    return obj;
+  }
+
+  /** The running task lets go of `obj` without a scheduling point: who waits for it may go on. */
+  publish(_obj: Obj): void {}
+
+  /** What the running task has done so far, for SpawnOptions.after. */
+  stamp(): unknown {
+    return null;
+  }
+
+  /** Look at simulated state from outside: what `look` reads, the running task has not read. */
+  peek<T>(look: () => T): T {
+    return look();
   }
 
   /** The running task spends `ns` of virtual time. */
@@ -339,7 +362,8 @@ export class Machine {
     return gate;
   }
 
-  private switch(next: Task): void {
+  /** A task goes on, with the operation that it has announced. */
+  protected switch(next: Task): void {
     current = next;
     next.resume();
   }
@@ -414,6 +438,8 @@ export interface SpawnOptions {
   comm?: string;
   /** Waits for work for ever; does not keep the machine running. */
   daemon?: boolean;
+  /** It comes after what this stamp was taken of, not after what the running task has done. */
+  after?: unknown;
 }
 
 function irq_deliverable(task: Task): boolean {
@@ -560,9 +586,10 @@ export class SimTimer {
   start(at_ns: number): void {
     this.cancel();
     const m = machine;
+    const after = m.stamp();
     this.entry = m.clock.add(at_ns, () => {
       this.entry = null;
-      m.spawn(this.name, this._fn, { kind: 'timer', cpu: this._cpu, process: null });
+      m.spawn(this.name, this._fn, { kind: 'timer', cpu: this._cpu, process: null, after });
     });
   }
 

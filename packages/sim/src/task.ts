@@ -42,7 +42,8 @@ export type TaskKind = 'user' | 'kthread' | 'hardirq' | 'timer';
 /** One simulated processor. */
 export class Cpu {
   readonly id: number;
-  irqs_off = false;
+  /** Declared, so that a subclass may make an accessor of it. */
+  declare irqs_off: boolean;
   /** The task that may not be preempted here (it holds a spinlock or has interrupts off). */
   pinned: Task | null = null;
   /** The hard-IRQ handler that runs here. */
@@ -50,6 +51,7 @@ export class Cpu {
 
   constructor(id: number) {
     this.id = id;
+    this.irqs_off = false;
   }
 }
 

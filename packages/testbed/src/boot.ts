@@ -25,7 +25,7 @@ import {
   sysfs_show,
   sysfs_write,
 } from '@vfio-lab/kernel';
-import { Lockdep, LockTrace } from '@vfio-lab/locking';
+import { Lockdep, LockTrace, RaceLocks, RaceMachine } from '@vfio-lab/locking';
 import {
   pci,
   pci_bus_type,
@@ -43,10 +43,11 @@ import {
 import { create_device_models } from '@vfio-lab/pci-devices';
 import { pmerr, runtime_pm_init } from '@vfio-lab/runtime-pm';
 import { type Revision, revision } from '@vfio-lab/series';
-import { current, InputError, Machine, type Policy } from '@vfio-lab/sim';
+import { current, InputError, type LockObserver, Machine, type Policy } from '@vfio-lab/sim';
 import { hostDriver, isHostDriver } from './host-drivers.ts';
 import { watch_intx_use } from './intx-use.ts';
 import { type MachineDescription, type MachineDevice, parentOf } from './machine-file.ts';
+import { Races, STRUCTS } from './races.ts';
 import { topology } from './topology.ts';
 
 export interface BootOptions {
@@ -64,6 +65,11 @@ export interface BootOptions {
   tracing?: boolean;
   /** Give up after so many scheduling points. */
   maxSteps?: number;
+  /**
+   * Find data races on the fields of structs, from Testbed.watchRaces() on. A race is told by its tasks, or, slowly, by
+   * its places: then also the C functions are known.
+   */
+  races?: 'tasks' | 'places';
   /** Keep the stack of C functions also without a timeline, for findings and lock statistics. */
   instrument?: boolean;
   /** False: without those that watch every lock and every freed struct, to see what they cost. */
@@ -79,6 +85,8 @@ export class Testbed {
   readonly description: MachineDescription;
   readonly revision: Revision;
   readonly lockdep = new Lockdep();
+  /** Null when races are not looked for. */
+  readonly races: Races | null;
   process!: process;
   private _kernel: Kernel | null = null;
   /** What was allocated later has no owner when all devices are unbound; see checkUnbound(). */
@@ -89,15 +97,22 @@ export class Testbed {
   /** Host drivers by the names of their modules. */
   private readonly loaded = new Map<string, pci_driver>();
 
-  constructor(machine: Machine, description: MachineDescription, opts: BootOptions) {
+  constructor(machine: Machine, description: MachineDescription, opts: BootOptions, races: Races | null) {
     this.machine = machine;
+    this.races = races;
     this.description = description;
     this.revision = revision(opts.revision);
     this._options = opts.options ?? '';
     this._instrument = opts.tracing === true || opts.instrument === true;
     this._checkers = opts.checkers ?? true;
-    if (opts.tracing === true) machine.lock_observer = new LockTrace(this.lockdep);
-    else if (this._checkers) machine.lock_observer = this.lockdep;
+    let watch: LockObserver | null = this._checkers || opts.tracing === true ? this.lockdep : null;
+    if (machine instanceof RaceMachine) watch = new RaceLocks(machine, watch);
+    machine.lock_observer = opts.tracing === true ? new LockTrace(watch) : watch;
+  }
+
+  /** From here on accesses to fields count for the search for races (BootOptions.races). */
+  watchRaces(): void {
+    if (this.machine instanceof RaceMachine) this.machine.watch();
   }
 
   /** Run a program as the user process. */
@@ -297,13 +312,23 @@ export class Testbed {
 /** Build and boot a machine. Throws InputError for an unknown revision, topology or module parameter. */
 export async function bootTestbed(opts: BootOptions): Promise<Testbed> {
   const description = opts.machine ?? topology(opts.topology ?? 'gpu');
-  const machine = new Machine({
+  const machineOptions = {
     tracing: opts.tracing ?? false,
     parallel_time: opts.kernel === 'v6.1.192',
     ...(opts.policy !== undefined && { policy: opts.policy }),
     ...(opts.maxSteps !== undefined && { max_steps: opts.maxSteps }),
-  });
-  const testbed = new Testbed(machine, description, opts);
+  };
+  const races = opts.races === undefined ? null : new Races(opts.revision);
+  const machine =
+    races === null
+      ? new Machine(machineOptions)
+      : new RaceMachine({
+          ...machineOptions,
+          structs: STRUCTS,
+          race: (race) => races.found(race),
+          places: opts.races === 'places',
+        });
+  const testbed = new Testbed(machine, description, opts, races);
   for (const word of (opts.options ?? '').split(/\s+/).filter((w) => w !== ''))
     checkParameter(word, '--options');
   await testbed.powerOn(opts.kernel ?? 'v5.19');

@@ -17,3 +17,5 @@ export { Session } from './script/session.ts';
 export * from './userspace/low-power.ts';
 export * from './userspace/user.ts';
 export * from './userspace/vfio-device.ts';
+export * from './races.ts';
+export * from './known-races.ts';

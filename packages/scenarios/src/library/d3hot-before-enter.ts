@@ -18,7 +18,7 @@ export const d3hotBeforeEnter = defineScenario({
     const bar = await dev.readConfig(BAR0, 4);
     await dev.writeConfig(PMCSR, 2, D3HOT);
     lab.step('D3hot written', NIC, { count: 1, engaged: false, status: 'active', power: 'D3hot' });
-    lab.expect('a saved state', lab.vdev(NIC).pm_save !== null, true);
+    lab.expect('a saved state', lab.field(NIC, 'pm_save') !== null, true);
     return { dev, bar };
   },
   programs: {
@@ -26,7 +26,7 @@ export const d3hotBeforeEnter = defineScenario({
       if (await enter(lab, dev)) {
         await lab.settle();
         lab.step('ENTER', NIC, { count: 0, engaged: true, status: 'suspended', power: 'D3hot' });
-        lab.expect('the saved state is used up', lab.vdev(NIC).pm_save, null);
+        lab.expect('the saved state is used up', lab.field(NIC, 'pm_save'), null);
         lab.saw(lab.look(NIC));
         lab.expect('EXIT', await lowPower(dev, LOW_POWER_EXIT), 0);
       } else {

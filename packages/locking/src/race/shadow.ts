@@ -1,0 +1,130 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * Structs whose fields tell of every access. The object stays what it is (identity, instanceof); its watched fields
+ * become accessors on a prototype between it and its class, and their values move into a shadow.
+ */
+import { FieldState } from './field.ts';
+
+/** Told of accesses to the fields of watched structs. */
+export interface AccessObserver {
+  read(shadow: Shadow, field: number): void;
+  write(shadow: Shadow, field: number): void;
+}
+
+export type Struct = new (...args: never[]) => object;
+
+/** The values of an instance, and what is known of the accesses to them. */
+export abstract class Shadow {
+  // Of the layout, and therefore on its prototype.
+  declare readonly struct: string;
+  declare readonly fields: readonly string[];
+  readonly observer: AccessObserver;
+  readonly values: unknown[];
+  /** The struct has been freed: told of every access. */
+  freed: ((field: string, how: string) => void) | null = null;
+  /** By field. Hidden from checkpoints: what is from another run is stale and known to be. */
+  readonly #states: (FieldState | null)[];
+
+  constructor(observer: AccessObserver, values: unknown[]) {
+    this.observer = observer;
+    this.values = values;
+    this.#states = values.map(() => null);
+  }
+
+  /** What is known in this run of the accesses to a field. */
+  state(field: number, run: number): FieldState {
+    const state = (this.#states[field] ??= new FieldState());
+    if (state.run !== run) state.begin(run);
+    return state;
+  }
+}
+
+/** What the watched instances of a class with one set of fields have in common. */
+interface Layout {
+  readonly prototype: object;
+  readonly shadow: new (observer: AccessObserver, values: unknown[]) => Shadow;
+}
+
+function makeLayout(cls: Struct, fields: readonly string[]): Layout {
+  const prototype = Object.create(cls.prototype as object) as object;
+  for (const [i, field] of fields.entries()) {
+    Object.defineProperty(prototype, field, {
+      configurable: true,
+      enumerable: true,
+      get: getter(i),
+      set: setter(i),
+    });
+  }
+  const shadow = class extends Shadow {};
+  Object.assign(shadow.prototype, { struct: cls.name, fields });
+  return { prototype, shadow };
+}
+
+const SHADOW = Symbol('shadow');
+
+interface Watched {
+  [SHADOW]: Shadow;
+}
+
+function getter(field: number): (this: Watched) => unknown {
+  return function () {
+    const shadow = this[SHADOW];
+    if (shadow.freed !== null) shadow.freed(shadow.fields[field], 'read');
+    shadow.observer.read(shadow, field);
+    return shadow.values[field];
+  };
+}
+
+function setter(field: number): (this: Watched, value: unknown) => void {
+  return function (value) {
+    const shadow = this[SHADOW];
+    if (shadow.freed !== null) shadow.freed(shadow.fields[field], 'write');
+    shadow.observer.write(shadow, field);
+    shadow.values[field] = value;
+  };
+}
+
+// Code, not state: the layouts that were needed so far in this process.
+const layouts = new Map<Struct, Map<string, Layout>>();
+
+function layoutOf(cls: Struct, fields: readonly string[]): Layout {
+  let ofClass = layouts.get(cls);
+  if (ofClass === undefined) layouts.set(cls, (ofClass = new Map()));
+  const key = fields.join();
+  let layout = ofClass.get(key);
+  if (layout === undefined) ofClass.set(key, (layout = makeLayout(cls, fields)));
+  return layout;
+}
+
+/** The shadow of a watched struct, undefined for everything else. */
+export function shadowOf(obj: object): Shadow | undefined {
+  return (obj as Partial<Watched>)[SHADOW];
+}
+
+/**
+ * Watch a fresh struct of one of these classes and the structs of these classes that are embedded in it. A field whose
+ * first value is an object is a lock, an atomic, a list or another part of the struct: reading where that is is no
+ * access. Every other field is watched.
+ */
+export function watch(obj: object, structs: ReadonlySet<unknown>, observer: AccessObserver): void {
+  if (!structs.has(obj.constructor) || SHADOW in obj) return;
+  const target = obj as Record<string, unknown> & Partial<Watched>;
+  const keys = Object.keys(target);
+  const values = keys.map((key) => target[key]);
+  const watched = keys.filter((_, i) => typeof values[i] !== 'object' || values[i] === null);
+  const layout = layoutOf(obj.constructor as Struct, watched);
+  // Last in, first out: then the engine goes back to the empty object's shape and all instances share one again.
+  for (let i = keys.length - 1; i >= 0; i--) delete target[keys[i]];
+  Object.setPrototypeOf(target, layout.prototype);
+  const shadow = new layout.shadow(
+    observer,
+    values.filter((v) => typeof v !== 'object' || v === null),
+  );
+  Object.defineProperty(target, SHADOW, { value: shadow });
+  for (const [i, key] of keys.entries()) {
+    const value = values[i];
+    if (typeof value !== 'object' || value === null) continue;
+    target[key] = value;
+    watch(value, structs, observer);
+  }
+}
