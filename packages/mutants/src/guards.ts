@@ -70,7 +70,6 @@ const POWER = [
   'pm_runtime_resumed',
   'pm_runtime_reentry_allowed',
   'pm_wake_eventfd_ctx',
-  'pm_save',
 ];
 const TRIGGERS = ['err_trigger', 'req_trigger', 'pme_trigger'];
 
