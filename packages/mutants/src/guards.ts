@@ -73,13 +73,9 @@ const POWER = [
 ];
 const TRIGGERS = ['err_trigger', 'req_trigger', 'pme_trigger'];
 
-/** The PCI core changes these all the time; only what it does for these functions is for memory_lock to order. */
-const UNDER_MEMORY_LOCK: ReadonlySet<string> = new Set([
-  'vfio_pci_set_power_state',
-  'vfio_pci_core_ioctl',
-  'vfio_exp_config_write',
-  'vfio_af_config_write',
-]);
+/** The PCI core changes the state of a device all the time; only what it does for these functions is for memory_lock to order. */
+const RESETS = ['vfio_pci_core_ioctl', 'vfio_exp_config_write', 'vfio_af_config_write'];
+const POWERS: ReadonlySet<string> = new Set(['vfio_pci_set_power_state', ...RESETS]);
 
 function guardDevice(vdev: vfio_pci_core_device): void {
   guard(vdev, vdev.memory_lock, POWER);
@@ -91,7 +87,8 @@ function guardDevice(vdev: vfio_pci_core_device): void {
       for (const ctx of (value ?? []) as vfio_pci_irq_ctx[]) guard(ctx, vdev.irqlock, ['masked']);
     },
   });
-  guard(vdev.pdev, vdev.memory_lock, ['current_state', 'state_saved'], { only: UNDER_MEMORY_LOCK });
+  guard(vdev.pdev, vdev.memory_lock, ['current_state'], { only: POWERS });
+  guard(vdev.pdev, vdev.memory_lock, ['state_saved'], { only: new Set(RESETS) });
 }
 
 function guardShared(vdev: vfio_pci_core_device): void {
