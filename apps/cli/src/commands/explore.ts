@@ -58,7 +58,7 @@ export function register(cli: CAC, io: Io): void {
       default: 'exhaustive',
     })
     .option('--bound <n>', 'At most n preemptions: 0 first, then 1, ...')
-    .option('--time <seconds>', 'Stop after so long (default: 60, no limit for a model)')
+    .option('--time <seconds>', 'Stop after so long (default: 120, no limit for a model)')
     .option('--executions <n>', 'Stop after so many executions')
     .option('--seed <n>', 'Seed of the random strategies', { default: 1 })
     .option('--depth <n>', 'Depth of the bugs that pct goes for', { default: 3 })
@@ -138,7 +138,7 @@ async function one(what: string, revision: string, options: Options, io: Io): Pr
   const interrupt = interruptible();
   const started = performance.now();
   const limit = options.executions === undefined ? Infinity : count('executions', options.executions, 1);
-  const seconds = options.time ?? (revision === '' ? Infinity : 60);
+  const seconds = options.time ?? (revision === '' ? Infinity : 120);
   const patched = await patchedObjects(subject, revision);
   const opts: ExploreOptions = {
     strategy: options.strategy as Strategy,
