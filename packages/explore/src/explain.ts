@@ -40,7 +40,9 @@ export function sameFinding<F extends SubjectFinding>(
   of: SubjectFinding,
 ): F | undefined {
   const alike = findings.filter((f) => f.kind === of.kind);
-  return alike.find((f) => f.text === of.text) ?? alike.find((f) => f.task === of.task) ?? alike[0];
+  const race = of.detail?.race;
+  const same = race === undefined ? undefined : alike.find((f) => f.detail?.race === race);
+  return same ?? alike.find((f) => f.text === of.text) ?? alike.find((f) => f.task === of.task) ?? alike[0];
 }
 
 /** A finding of a traced run, with what the other tasks were in the middle of. */

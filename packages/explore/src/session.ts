@@ -18,6 +18,8 @@ export interface Collected {
 
 /** What makes two findings the same: the kind, where, and the text without its numbers. */
 export function findingKey(f: SubjectFinding): string {
+  // The two sides of a race come in either order, and with what else they hold by chance.
+  if (typeof f.detail?.race === 'string') return `${f.kind} ${f.detail.race.replace(/\d+/g, 'N')}`;
   return `${f.kind} ${f.fns.at(-1) ?? f.task} ${f.text.replace(/\d+/g, 'N')}`;
 }
 

@@ -3,7 +3,6 @@
  * mm/slab: allocation. What is allocated is written down until it is freed, which finds leaks, double frees and frees
  * of what was never allocated. With kasan on, a freed struct also tells when somebody touches it.
  */
-import { shadowOf } from '@vfio-lab/locking';
 import { type BeforeRestore, current, type Machine, machine, now, report, type Task } from '@vfio-lab/sim';
 
 export type gfp_t = number;
@@ -226,9 +225,6 @@ function poison(s: Slab, obj: object, a: Allocation): void {
       allocation: a,
     });
   };
-  // Of a struct that is watched for data races, the shadow tells.
-  const shadow = shadowOf(obj);
-  if (shadow !== undefined) shadow.freed = tell;
   for (const key of Object.keys(obj)) {
     Object.defineProperty(obj, key, {
       configurable: true,
@@ -243,12 +239,11 @@ function poison(s: Slab, obj: object, a: Allocation): void {
       },
     });
   }
+  machine.disown(obj, tell);
 }
 
 /** Plain fields again. */
 function unpoison({ obj, values }: Poison): void {
-  const shadow = shadowOf(obj);
-  if (shadow !== undefined) shadow.freed = null;
   for (const key of Object.keys(values))
     Object.defineProperty(obj, key, {
       configurable: true,

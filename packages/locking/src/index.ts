@@ -14,6 +14,6 @@ export * from './lock-map.ts';
 export * from './lock_stat.ts';
 export { type Race } from './race/accesses.ts';
 export { type Access } from './race/field.ts';
-export { RaceLocks, RaceMachine, type RaceOptions } from './race/machine.ts';
-export { shadowOf } from './race/shadow.ts';
+export { RaceLocks } from './race/locks.ts';
+export { RaceMachine, type RaceOptions } from './race/machine.ts';
 export { siteOf, type Site } from './race/site.ts';

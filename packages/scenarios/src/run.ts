@@ -22,10 +22,10 @@ export interface RunOptions {
   checkers?: boolean;
   /** Give up, with an error, after so many scheduling points. */
   maxSteps?: number;
-  /** Called after the programs, after the check and after the exit, to look at the devices. */
-  inspect?: (lab: Lab, when: 'programs' | 'check' | 'exit') => void;
   /** Look for data races on the fields of structs, see BootOptions.races. */
   races?: 'tasks' | 'places';
+  /** Called after the programs, after the check and after the exit, to look at the devices. */
+  inspect?: (lab: Lab, when: 'programs' | 'check' | 'exit') => void;
 }
 
 export interface ScenarioRun {
@@ -74,10 +74,14 @@ export async function searchRandom(
   scenario: Scenario,
   revision: string,
   runs: number,
-  opts: { from?: number; stop?: (done: number, result: SearchResult) => boolean | Promise<boolean> } = {},
+  opts: {
+    from?: number;
+    races?: boolean;
+    stop?: (done: number, result: SearchResult) => boolean | Promise<boolean>;
+  } = {},
 ): Promise<SearchResult> {
   const result: SearchResult = { runs: 0, outcomes: new Map(), findings: new Map() };
-  const stage = await Stage.set(scenario, { revision });
+  const stage = await Stage.set(scenario, { revision, ...(opts.races === true && { races: 'tasks' }) });
   const from = opts.from ?? 0;
   for (let seed = from; seed < from + runs; seed++) {
     if ((await opts.stop?.(result.runs, result)) === true) break;

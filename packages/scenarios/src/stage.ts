@@ -74,8 +74,8 @@ export class Stage {
       topology: scenario.topology,
       revision: this.#opts.revision,
       tracing: this.#opts.tracing ?? false,
-      ...(this.#opts.races !== undefined && { races: this.#opts.races }),
       options: scenario.options ?? '',
+      ...(this.#opts.races !== undefined && { races: this.#opts.races }),
       instrument: this.#opts.instrument ?? false,
       checkers: this.#opts.checkers ?? true,
       ...(this.#opts.maxSteps !== undefined && { maxSteps: this.#opts.maxSteps }),
@@ -113,16 +113,20 @@ export class Stage {
     lab.phase = 'check';
     trace('phase', 'check');
     await lab.settle();
-    this.#opts.inspect?.(lab, 'programs');
+    machine.peek(() => this.#opts.inspect?.(lab, 'programs'));
     await scenario.check?.(lab, state);
-    this.#opts.inspect?.(lab, 'check');
-    machine.peek(() => checkInUse(testbed));
-    this.#end = machine.peek(() => endState(testbed));
+    machine.peek(() => {
+      this.#opts.inspect?.(lab, 'check');
+      checkInUse(testbed);
+      this.#end = endState(testbed);
+    });
     trace('phase', 'exit');
     await testbed.exitProcess();
     await lab.settle();
-    this.#opts.inspect?.(lab, 'exit');
-    machine.peek(() => checkClosed(testbed, mark));
+    machine.peek(() => {
+      this.#opts.inspect?.(lab, 'exit');
+      checkClosed(testbed, mark);
+    });
     await testbed.unbindAll();
     machine.peek(() => checkUnbound(mark));
     this.#ended = true;

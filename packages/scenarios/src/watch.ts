@@ -36,7 +36,8 @@ export class SuspendWatch {
         this.status = to;
         if (!this.on || to !== RPM_SUSPENDING || slab_is_freed(vdev)) return;
         if (machine.peek(() => vdev.vdev.open_count === 0 || engaged())) return;
-        if (rwsem_is_locked(vdev.memory_lock) || mutex_is_locked(vdev.vdev.dev_set.lock)) return;
+        if (rwsem_is_locked(vdev.memory_lock) || mutex_is_locked(machine.peek(() => vdev.vdev.dev_set.lock)))
+          return;
         if (power.usage_count.counter > 0) return;
         const text = `${pdev.dev.name} goes to sleep although its guest has left low power: nothing holds it awake`;
         report('undirected-suspend', text, { device: pdev.dev.name });

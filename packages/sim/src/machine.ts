@@ -313,6 +313,9 @@ export class Machine {
     return obj;
   }
 
+  /** A struct that adopt() was told of is freed: from here on `tell` has to know who uses a field that is watched. */
+  disown(_obj: object, _tell: (field: string, how: string) => void): void {}
+
   /** The running task lets go of `obj` without a scheduling point: who waits for it may go on. */
   publish(_obj: Obj): void {}
 

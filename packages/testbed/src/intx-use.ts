@@ -38,7 +38,7 @@ export function intx_use(vdev: vfio_pci_core_device): IntxUse | undefined {
 }
 
 function signals(vdev: vfio_pci_core_device): number {
-  return is_intx(vdev) ? (vdev.ctx[0].trigger?.signals ?? 0) : 0;
+  return machine.peek(() => (is_intx(vdev) ? (vdev.ctx[0].trigger?.signals ?? 0) : 0));
 }
 
 function note(vdev: vfio_pci_core_device, flags: u32, count: u32, before: number): void {

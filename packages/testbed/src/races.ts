@@ -15,7 +15,7 @@ import { irq_desc, irqaction } from '@vfio-lab/irq';
 import { dev_pm_info, device, eventfd_ctx } from '@vfio-lab/kernel';
 import { type Access, type Race, siteOf } from '@vfio-lab/locking';
 import { pci_dev } from '@vfio-lab/pci';
-import { current, type Finding, machine } from '@vfio-lab/sim';
+import { type Finding, machine, trace } from '@vfio-lab/sim';
 import { KNOWN_RACES, type KnownRace } from './known-races.ts';
 
 /** Structs whose fields are watched. */
@@ -38,12 +38,13 @@ export const STRUCTS: ReadonlySet<unknown> = new Set<unknown>([
   eventfd_ctx,
 ]);
 
-/** One side of a race, as text. */
+/** One side of a race. */
 export interface RaceSide {
   task: string;
-  /** 'reads', 'writes', 'reads marked', 'writes marked' */
-  access: string;
-  /** The C function that accesses the field, and its place in our sources. */
+  access: 'reads' | 'writes';
+  /** By READ_ONCE() or WRITE_ONCE(). */
+  marked: boolean;
+  /** The C function that accesses the field, and its place in our sources; '' where places are not kept. */
   fn: string;
   at: string;
   held: string[];
@@ -52,7 +53,8 @@ export interface RaceSide {
 function sideOf(access: Access): RaceSide {
   return {
     task: access.task?.name ?? '',
-    access: `${access.write ? 'writes' : 'reads'}${access.marked ? ' marked' : ''}`,
+    access: access.write ? 'writes' : 'reads',
+    marked: access.marked,
     ...siteOf(access.at?.stack),
     held: access.held.slice(0, access.locks).map((lock) => lock.name),
   };
@@ -60,18 +62,24 @@ function sideOf(access: Access): RaceSide {
 
 function sideText(side: RaceSide): string {
   const where = side.fn === '' ? '' : ` in ${side.fn}()`;
-  return `${side.task} ${side.access} it${where} with ${side.held.length === 0 ? 'no lock' : side.held.join(', ')}`;
+  const how = side.marked ? ' marked' : '';
+  return `${side.task} ${side.access} it${how}${where} with ${side.held.length === 0 ? 'no lock' : side.held.join(', ')}`;
 }
 
 /** A data race that the list of known ones has. */
 export interface KnownFinding {
   finding: Finding;
-  entry: KnownRace;
+  known: KnownRace;
+}
+
+/** What two sides have in common whatever their order and the number of a worker. */
+function sortKey(side: RaceSide): string {
+  return `${side.fn} ${side.task.replace(/:\d+$/, '')} ${side.access}`;
 }
 
 /**
- * The data races of a run: one finding `data-race` for each field and pair of places. Those that are known of the
- * kernel are kept apart.
+ * The data races of a run: one finding `data-race` for each field and pair of places, or of tasks where places are not
+ * kept. Those that are known of the kernel are kept apart.
  */
 export class Races {
   readonly revision: string;
@@ -87,33 +95,54 @@ export class Races {
   found(race: Race): void {
     const before = sideOf(race.before);
     const after = sideOf(race.after);
-    const sides = [before, after].sort((a, b) => order(`${a.fn} ${a.access}`, `${b.fn} ${b.access}`));
+    const sides = [before, after].sort((a, b) => (sortKey(a) < sortKey(b) ? -1 : 1));
     const field = `${race.struct}.${race.field}`;
-    const key = [field, ...sides.flatMap((s) => [s.fn || s.task, s.access])].join(' ');
-    if (this.seen.has(key)) return;
-    this.seen.add(key);
+    const place = sides[0].fn !== '' || sides[1].fn !== '';
+    const key = [field, ...sides.map((s) => (place ? `${s.fn} ${s.access}` : sortKey(s)))].join(', ');
+    const known = KNOWN_RACES.find((k) => covers(k, race, sides, this.revision));
+    // A known race must not hide another one of the same tasks.
+    const once = known === undefined ? key : `known ${key}`;
+    if (this.seen.has(once)) return;
+    this.seen.add(once);
+    const [first, second] = sides;
     const finding: Finding = {
       kind: 'data-race',
-      text: `${field}: ${sideText(sides[0])}, ${sideText(sides[1])}, and nothing orders the two`,
-      task: sides[0].task,
-      fns: sides[0].fn === '' ? [] : [sides[0].fn],
-      held: sides[0].held,
+      text: `${field}: ${sideText(first)}, ${sideText(second)}, and nothing orders the two`,
+      task: first.task,
+      fns: first.fn === '' ? [] : [first.fn],
+      held: first.held,
       at: machine.clock.now,
-      detail: { struct: race.struct, field: race.field, before, after, now: current.name },
+      detail: {
+        // The same with places kept and without.
+        race: [field, ...[before, after].map((s) => `${s.task} ${s.access}`).sort()].join(', '),
+        struct: race.struct,
+        field: race.field,
+        before,
+        after,
+      },
     };
-    const entry = KNOWN_RACES.find((k) => covers(k, race, sides, this.revision));
-    if (entry === undefined) machine.findings.push(finding);
-    else this.known.push({ finding, entry });
+    if (known !== undefined) {
+      this.known.push({ finding, known });
+      return;
+    }
+    machine.findings.push(finding);
+    if (machine.tracing) trace('finding', `data-race: ${finding.text}`);
   }
-}
-
-function order(a: string, b: string): number {
-  return a < b ? -1 : a > b ? 1 : 0;
 }
 
 function covers(known: KnownRace, race: Race, sides: readonly RaceSide[], revision: string): boolean {
   if (known.struct !== race.struct || known.field !== race.field) return false;
   if (known.revisions !== undefined && !known.revisions.includes(revision.split(/[@+]/)[0])) return false;
-  // Told by tasks alone, a race has no functions.
-  return known.functions === undefined || sides.some((s) => s.fn === '' || known.functions?.includes(s.fn));
+  return sides.some((side) => isKnownSide(known, side));
+}
+
+/** Is this what the list says that one side does? Where places are not kept, the locks have to do. */
+export function isKnownSide({ side }: KnownRace, s: RaceSide): boolean {
+  return (
+    s.access === side.access &&
+    (s.fn === '' || side.functions.includes(s.fn)) &&
+    (side.unlocked !== true || s.held.length === 0) &&
+    (side.without === undefined || !s.held.includes(side.without)) &&
+    (side.holding === undefined || s.held.includes(side.holding))
+  );
 }

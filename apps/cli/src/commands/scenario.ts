@@ -18,6 +18,7 @@ interface Options {
   seed?: number;
   random?: number;
   replay?: string;
+  races: boolean;
 }
 
 /** Registers the command. */
@@ -34,6 +35,7 @@ export function register(cli: CAC, io: Io): void {
     .option('--seed <n>', 'Run it under the random schedule of this seed')
     .option('--random <n>', 'Run it under n random schedules, seeds 0 to n-1, and count what comes')
     .option('--replay <schedule>', 'Run it under a schedule that a finding was printed with')
+    .option('--no-races', 'Do not look for data races on the fields of structs')
     .option('--json', 'Print the result as JSON')
     .example('  vfio-lab scenario exit-vs-host-access --revision v4+exit-order --random 1000')
     .action(async (name: string, options: Options) => {
@@ -44,6 +46,7 @@ export function register(cli: CAC, io: Io): void {
         revision: options.revision,
         schedule: scheduleOf(options),
         tracing: options.trace === true,
+        ...(options.races && { races: 'places' }),
       });
       if (options.json === true) writeJson(io, run);
       else io.stdout.write(`${render(run, io, options).join('\n')}\n`);
@@ -70,6 +73,7 @@ async function search(name: string, options: Options, io: Io): Promise<void> {
   const meter = progress(io, `${name} on ${options.revision}`);
   const interrupt = interruptible();
   const result = await searchRandom(scenarioByName(name), options.revision, runs, {
+    races: options.races,
     stop: async (done) => {
       meter.update(done, runs, 'schedules');
       return interrupt.asked();
@@ -126,6 +130,9 @@ function render(run: ScenarioRun, io: Io, options: Options): string[] {
     lines.push(`  ${paint.red(f.kind)}: ${f.text}`);
     const held = f.held.length > 0 ? `, holding ${f.held.join(', ')}` : '';
     lines.push(`    in ${f.task}${f.fns.length > 0 ? `: ${f.fns.join(' > ')}` : ''}${held}`);
+  }
+  for (const { finding, known } of run.known) {
+    lines.push(`  ${paint.dim('known race')}: ${finding.text}`, `    ${known.reason}`);
   }
   if (run.schedule !== '')
     lines.push(`  again     ${replayCommand(run.scenario, run.revision, run.schedule)}`);

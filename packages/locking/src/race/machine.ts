@@ -2,8 +2,6 @@
 import {
   Cpu,
   current,
-  type HeldLock,
-  type LockObserver,
   Machine,
   type MachineOptions,
   type Obj,
@@ -13,7 +11,7 @@ import {
 } from '@vfio-lab/sim';
 import { Accesses, type Race } from './accesses.ts';
 import { Order } from './order.ts';
-import { watch } from './shadow.ts';
+import { shadowOf, watch } from './shadow.ts';
 
 export interface RaceOptions extends MachineOptions {
   /** Classes of the structs whose fields are watched. */
@@ -47,6 +45,15 @@ export class RaceMachine extends Machine {
   override adopt<T extends object>(obj: T): T {
     watch(obj, this.structs, this.accesses);
     return obj;
+  }
+
+  override disown(obj: object, tell: (field: string, how: string) => void): void {
+    const shadow = shadowOf(obj);
+    if (shadow === undefined) return;
+    shadow.observer = {
+      read: (s, field) => tell(s.fields[field], 'read'),
+      write: (s, field) => tell(s.fields[field], 'write'),
+    };
   }
 
   override peek<T>(look: () => T): T {
@@ -149,28 +156,3 @@ Object.defineProperty(OrderedCpu.prototype, 'irqs_off', {
     if (was !== undefined && was !== off) this.order.interrupts(this, off);
   },
 });
-
-/** Hands lock operations to a RaceMachine, then to the next observer. */
-export class RaceLocks implements LockObserver {
-  readonly machine: RaceMachine;
-  readonly next: LockObserver | null;
-
-  constructor(machine: RaceMachine, next: LockObserver | null) {
-    this.machine = machine;
-    this.next = next;
-  }
-
-  contended(lock: Obj, mode: 'read' | 'write', task: Task): void {
-    this.next?.contended(lock, mode, task);
-  }
-
-  acquired(lock: Obj, mode: 'read' | 'write', task: Task, waited: number, tried: boolean): void {
-    this.machine.acquired(lock, mode);
-    this.next?.acquired(lock, mode, task, waited, tried);
-  }
-
-  released(lock: Obj, held: HeldLock, task: Task): void {
-    this.machine.released(lock, held.mode);
-    this.next?.released(lock, held, task);
-  }
-}

@@ -17,7 +17,8 @@ type Place = Obj | Cpu;
  *    the access that raised it.
  * 3. What runs with interrupts off on one processor is in order.
  * 4. Readers of a lock come after its writers, writers after both.
- * 5. Accesses to hardware order nothing.
+ * 5. An atomic that gives no result publishes and takes nothing over.
+ * 6. Accesses to hardware order nothing.
  */
 export class Order {
   /** Clock of the running task. */
@@ -106,7 +107,6 @@ export class Order {
   step(task: Task, op: Op): void {
     switch (op.kind) {
       case 'atomic':
-      case 'add':
       case 'read':
       case 'write':
       case 'work':
@@ -117,6 +117,10 @@ export class Order {
       case 'trylock':
         if (!isLock(op.obj)) this.access(op.obj, op.write);
         else if (op.kind === 'wait') this.acquired(op.obj, 'write');
+        break;
+      case 'add':
+        // Two of them may come either way round, so one says nothing about the other.
+        this.publish(op.obj);
         break;
       case 'irq':
         this.observe(task.cpu);

@@ -18,10 +18,8 @@ export abstract class Shadow {
   // Of the layout, and therefore on its prototype.
   declare readonly struct: string;
   declare readonly fields: readonly string[];
-  readonly observer: AccessObserver;
+  observer: AccessObserver;
   readonly values: unknown[];
-  /** The struct has been freed: told of every access. */
-  freed: ((field: string, how: string) => void) | null = null;
   /** By field. Hidden from checkpoints: what is from another run is stale and known to be. */
   readonly #states: (FieldState | null)[];
 
@@ -69,7 +67,6 @@ interface Watched {
 function getter(field: number): (this: Watched) => unknown {
   return function () {
     const shadow = this[SHADOW];
-    if (shadow.freed !== null) shadow.freed(shadow.fields[field], 'read');
     shadow.observer.read(shadow, field);
     return shadow.values[field];
   };
@@ -78,7 +75,6 @@ function getter(field: number): (this: Watched) => unknown {
 function setter(field: number): (this: Watched, value: unknown) => void {
   return function (value) {
     const shadow = this[SHADOW];
-    if (shadow.freed !== null) shadow.freed(shadow.fields[field], 'write');
     shadow.observer.write(shadow, field);
     shadow.values[field] = value;
   };
