@@ -18,6 +18,11 @@ function plain(text: string): string {
     .replace(/0x[0-9a-f]+|\d+/g, 'N');
 }
 
+/** What a task is, whichever of its sort. */
+function sort(task: string): string {
+  return task.replace(/\d+$|:\d+$| [0-9a-f]{4}:.*$/, '');
+}
+
 /** A cycle of lock classes, starting with the first by name. */
 function turned(cycle: readonly string[]): string {
   const open = cycle[0] === cycle.at(-1) ? cycle.slice(0, -1) : [...cycle];
@@ -40,7 +45,10 @@ export function causeOf(f: SubjectFinding): string {
     return `${f.kind} ${[...new Set(parts)].sort().join('; ')}`;
   }
   // A power reference is due where a call comes in, however deep in it the access is.
-  if (POWER.has(f.kind)) return `${f.kind} ${f.fns.slice(0, ENTRY).join(' ')} ${f.text.split(' ')[0]}`;
+  if (POWER.has(f.kind)) {
+    const where = f.fns.length > 0 ? f.fns.slice(0, ENTRY).join(' ') : `${sort(f.task)} ${f.held.join()}`;
+    return `${f.kind} ${where} ${f.text.split(' ')[0]}`;
+  }
   return `${f.kind} ${fn} ${plain(f.text)}`;
 }
 

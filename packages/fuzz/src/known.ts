@@ -12,6 +12,8 @@ export interface KnownFinding {
   text: RegExp;
   /** The innermost function of the driver that it is in, when that tells it from others. */
   fn?: RegExp;
+  /** The locks held, joined by commas. */
+  held?: RegExp;
   /** What its options or tasks must have in them. */
   program?: RegExp;
   /** Functions of the driver that make it; none: it is the kernel's around it, see the reason. */
@@ -208,6 +210,19 @@ export const KNOWN: readonly KnownFinding[] = [
       'one that cannot interrupt.',
   },
   {
+    id: 'pme-vs-port-suspend',
+    revisions: /./,
+    kinds: ['d3cold-access'],
+    text: /^config (?:read|write) of \S+ in D3cold by (?:kworker\/system(?::\d+)?|PCIe PME \S+)$/,
+    held: /^(?:&data->lock|pci_bus_sem)?$/,
+    functions: [],
+    reason:
+      'drivers/pci/pcie/pme.c: the PME service of a root port works without a runtime-PM reference, and the suspend of the ' +
+      'port does not wait for it. A PME that comes when the port is about to be turned off has pcie_pme_irq() or ' +
+      'pcie_pme_work_fn() read the root status of a port without power (all ones, which they check for), or, when the ' +
+      'power goes after that, pci_check_pme_status() the PMCSR of the device (all ones, taken for a PME).',
+  },
+  {
     id: 'idle-request-lost',
     revisions: /./,
     kinds: ['awake-at-rest'],
@@ -230,6 +245,7 @@ export function knownFinding(f: SubjectFinding, revision: string, program: Progr
         k.revisions.test(revision) &&
         k.text.test(f.text) &&
         (k.fn?.test(f.fns.at(-1) ?? '') ?? true) &&
+        (k.held?.test(f.held.join()) ?? true) &&
         (k.program?.test(ops) ?? true),
     ) ?? null
   );

@@ -7,6 +7,7 @@ import type { Program } from '../src/program.ts';
 import { ProgramSubject } from '../src/subject.ts';
 
 const CARD = '0000:01:00.0';
+const AUDIO = '0000:01:00.1';
 const OTHER = '0000:02:00.0';
 
 /** Bind and open a card; what else is turned on by then. */
@@ -126,6 +127,19 @@ const CASES: Case[] = [
       'set_irqs D1 DEFD|TRIGGER intx 0 1 efd:E0',
     ],
     ops: { user0: ['sleep 200'], device: [RING] },
+  },
+  {
+    ...{ id: 'pme-vs-port-suspend', revision: 'v4', topology: 'gpu' },
+    setup: [
+      `bind ${CARD}`,
+      `bind ${AUDIO}`,
+      'container C0',
+      `group G0 ${CARD}`,
+      'set_container G0 C0',
+      'set_iommu C0 1',
+      `device D1 G0 ${AUDIO}`,
+    ],
+    ops: { user0: ['close D1'], device: [`pme ${CARD}`] },
   },
   {
     ...{ id: 'idle-request-lost', revision: 'v7', topology: 'sriov', setup: [`bind ${CARD}`] },

@@ -396,6 +396,26 @@ export async function pcie_capability_clear_and_set_word(
   return pcie_capability_write_word(dev, pos, (val.v & ~clear) | set);
 }
 
+/** C: drivers/pci/access.c pcie_capability_write_dword() */
+export async function pcie_capability_write_dword(dev: pci_dev, pos: int, val: u32): Promise<int> {
+  if (pos & 3) return PCIBIOS_BAD_REGISTER_NUMBER;
+  if (!pcie_capability_reg_implemented(dev, pos)) return 0;
+  return pci_write_config_dword(dev, dev.pcie_cap + pos, val);
+}
+
+/** C: drivers/pci/access.c pcie_capability_clear_and_set_dword() */
+export async function pcie_capability_clear_and_set_dword(
+  dev: pci_dev,
+  pos: int,
+  clear: u32,
+  set: u32,
+): Promise<int> {
+  const val = ref(0);
+  const ret = await pcie_capability_read_dword(dev, pos, val);
+  if (ret) return ret;
+  return pcie_capability_write_dword(dev, pos, ((val.v & ~clear) | set) >>> 0);
+}
+
 /** C: include/linux/pci.h pcie_capability_set_word() */
 export function pcie_capability_set_word(dev: pci_dev, pos: int, set: u16): Promise<int> {
   return pcie_capability_clear_and_set_word(dev, pos, 0, set);

@@ -9,6 +9,7 @@ import type { pci_function_hw } from './hw/function.ts';
 import type { iomem } from './iomap.ts';
 import { resource } from './resource.ts';
 import type { acpi_device } from './pci-acpi.ts';
+import type { pcie_pme_service_data } from './pcie/pme.ts';
 
 /** D-states as the core numbers them. */
 export type pci_power_t = int;
@@ -193,6 +194,8 @@ export class pci_dev {
   bus!: pci_bus;
   subordinate: pci_bus | null = null;
   slot: pci_slot | null = null;
+  /** Of a root port whose driver serves its PME interrupt. */
+  pme_service: pcie_pme_service_data | null = null;
   devfn: int = 0;
   vendor: u16 = 0;
   device: u16 = 0;

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only
-import { ref, sleep_ns } from '@vfio-lab/sim';
+import { machine, ref, sleep_ns } from '@vfio-lab/sim';
 import { EBUSY, EINVAL, EIO, ENODEV, ENOSYS, RPM_SUSPENDED, sysfs_read, sysfs_write } from '@vfio-lab/kernel';
 import {
   device_set_wakeup_enable,
@@ -517,6 +517,43 @@ describe('PME', () => {
       await until(() => woken === 1);
       expect(dev.pme_poll).toBe(false);
       expect((await pmcsr(dev)) & P.PCI_PM_CTRL_PME_STATUS).toBe(0);
+    }).then(() => {}));
+
+  it('messages wait in the port until the one before is served', () =>
+    boot({ ...board(wakeable), bios_year: 2014 }, async (dev, up) => {
+      await sleepy();
+      await asleep(dev);
+      const status = (): number => up.hw.get32(up.pcie_cap + P.PCI_EXP_RTSTA);
+      const id = (dev.bus.number << 8) | dev.devfn;
+      expect(up.hw.get16(up.pcie_cap + P.PCI_EXP_RTCTL)).toBe(P.PCI_EXP_RTCTL_PMEIE);
+      dev.hw.pme();
+      up.hw.pme_message(0x100 | P.PCI_DEVFN(9, 0));
+      expect(status()).toBe(P.PCI_EXP_RTSTA_PME | P.PCI_EXP_RTSTA_PENDING | id);
+      await sleep_ns(ms);
+      expect(status() & (P.PCI_EXP_RTSTA_PME | P.PCI_EXP_RTSTA_PENDING)).toBe(0);
+      expect(dev.pme_poll).toBe(false);
+      expect(up.hw.get16(up.pcie_cap + P.PCI_EXP_RTCTL)).toBe(P.PCI_EXP_RTCTL_PMEIE);
+      // Without its driver the port does not interrupt.
+      await P.pcie_pme_remove(up);
+      dev.hw.pme();
+      await sleep_ns(ms);
+      expect(status()).toBe(P.PCI_EXP_RTSTA_PME | id);
+    }).then(() => {}));
+
+  it('a message that comes when the port has just lost its power is dropped, one before that is read as all ones', () =>
+    boot({ ...board(wakeable), bios_year: 2014 }, async (dev, up) => {
+      await sleepy();
+      await asleep(dev);
+      dev.hw.pme();
+      up.hw.set_main_power('cut', false);
+      await sleep_ns(ms);
+      expect(machine.findings.map((f) => f.text)).toEqual([
+        'config read of 0000:00:01.0 in D3cold by PCIe PME 0000:00:01.0',
+      ]);
+      machine.findings.length = 0;
+      up.hw.pme_message(0x100);
+      up.hw.set_main_power('cut', true);
+      expect(up.hw.get32(up.pcie_cap + P.PCI_EXP_RTSTA)).toBe(0);
     }).then(() => {}));
 
   it('a lost message is found by the poll within a second', () =>

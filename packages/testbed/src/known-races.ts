@@ -39,7 +39,7 @@ export const KNOWN_RACES: readonly KnownRace[] = [
     field: 'current_state',
     side: { access: 'reads', holding: 'pci_pme_list_mutex', functions: ['pci_pme_list_scan'] },
     reason:
-      'pci_pme_list_scan() looks at the D-states of a device and of its bridge with nothing that keeps them from changing: a defect of v5.19, mended in v6.7 by holding a runtime-PM reference of the bridge.',
+      'pci_pme_list_scan() looks at the D-states of a device and of its bridge with nothing that keeps them from changing: a defect of v5.19, mended in v6.6 and v6.8 by a runtime-PM reference of the bridge.',
   },
   {
     struct: 'pci_dev',

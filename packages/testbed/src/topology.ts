@@ -284,6 +284,10 @@ function capabilities(l: Layout, d: TopologyDevice, pcie: boolean, bridge: boole
     l.put(0x7c, 4, 0x0010_0c11 | (bridge ? 0x0010_0000 : 0));
     l.put(0x80, 2, 0, 0x0ffb);
     l.put(0x82, 2, bridge ? 0x2011 : 0x0011);
+    if (bridge) {
+      l.put(0x8c, 2, 0, 0x001f);
+      l.put(0x90, 4, 0, 0, 0x0001_0000);
+    }
     l.put(0x94, 4, 0x0000_0010);
     l.put(0x98, 2, 0, 0x03ff);
   }

@@ -89,6 +89,10 @@ export class pci_function_hw implements pci_function {
   on_intx: (asserted: boolean) => void = () => {};
   on_msi: (address: bigint, data: u32) => void = () => {};
   on_pme: () => void = () => {};
+  /** Of a root port: its PME interrupt. */
+  on_root_pme: () => void = () => {};
+  /** Of a root port: requesters of PME messages for which the root status has no room yet. */
+  private readonly pme_requests: u16[] = [];
   private pending_intx = false;
   private _pin = false;
   /** MSI-X entries: address, data, vector control; and pending bits. */
@@ -265,6 +269,7 @@ export class pci_function_hw implements pci_function {
     }
     this.msix_pba.clear();
     this.msi_pending = 0;
+    this.pme_requests.length = 0;
     this.pending_intx = false;
     this.config[R.PCI_STATUS] &= ~R.PCI_STATUS_INTERRUPT;
     this.update_pin();
@@ -331,6 +336,8 @@ export class pci_function_hw implements pci_function {
     }
     if (this.sriov_cap !== 0 && touched(this.sriov_cap + R.PCI_SRIOV_CTRL, 2)) this.sriov_written();
     if (this.vpd_cap !== 0 && touched(this.vpd_cap + R.PCI_VPD_ADDR + 1, 1)) this.vpd_written();
+    if (this.is_bridge && this.exp_cap !== 0 && touched(this.exp_cap + R.PCI_EXP_RTCTL, 8))
+      this.root_written(off, before);
     this.model?.config_written?.(off, size, before);
   }
 
@@ -597,6 +604,35 @@ export class pci_function_hw implements pci_function {
     if (!(support & (1 << this.hw_state()))) return;
     this.set16(reg, this.get16(reg) | R.PCI_PM_CTRL_PME_STATUS);
     if (this.get16(reg) & R.PCI_PM_CTRL_PME_ENABLE) this.on_pme();
+  }
+
+  /** A PME message has come up to this root port. Without power it hears none. */
+  pme_message(requester: u16): void {
+    if (!this.reachable()) return;
+    this.pme_requests.push(requester);
+    this.next_pme();
+  }
+
+  /** The oldest message into the root status when that has been cleared, with the interrupt if it is enabled. */
+  private next_pme(): void {
+    const reg = this.exp_cap + R.PCI_EXP_RTSTA;
+    let status = this.get32(reg);
+    if (!(status & R.PCI_EXP_RTSTA_PME)) {
+      const requester = this.pme_requests.shift();
+      if (requester === undefined) return;
+      status = R.PCI_EXP_RTSTA_PME | requester;
+      if (this.get16(this.exp_cap + R.PCI_EXP_RTCTL) & R.PCI_EXP_RTCTL_PMEIE) this.on_root_pme();
+    }
+    this.set32(reg, status | (this.pme_requests.length > 0 ? R.PCI_EXP_RTSTA_PENDING : 0));
+  }
+
+  private root_written(off: int, before: Uint8Array): void {
+    const reg = this.exp_cap + R.PCI_EXP_RTCTL - off;
+    const was = reg >= 0 && reg < before.length && (before[reg] & R.PCI_EXP_RTCTL_PMEIE) !== 0;
+    const on = (this.get16(this.exp_cap + R.PCI_EXP_RTCTL) & R.PCI_EXP_RTCTL_PMEIE) !== 0;
+    const waiting = (this.get32(this.exp_cap + R.PCI_EXP_RTSTA) & R.PCI_EXP_RTSTA_PME) !== 0;
+    if (reg >= 0 && !was && on && waiting) this.on_root_pme();
+    this.next_pme();
   }
 
   // DMA

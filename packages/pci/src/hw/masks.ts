@@ -87,6 +87,7 @@ export function default_w1c(f: pci_function_hw): Uint8Array {
   m[R.PCI_STATUS + 1] = 0xf9;
   if (f.pm_cap !== 0) m[f.pm_cap + R.PCI_PM_CTRL + 1] = R.PCI_PM_CTRL_PME_STATUS >>> 8;
   if (f.exp_cap !== 0) m[f.exp_cap + R.PCI_EXP_DEVSTA] = 0x0f;
+  if (f.exp_cap !== 0 && f.is_bridge) m[f.exp_cap + R.PCI_EXP_RTSTA + 2] = R.PCI_EXP_RTSTA_PME >>> 16;
   return m;
 }
 

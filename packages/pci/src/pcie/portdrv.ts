@@ -20,7 +20,7 @@ import { pci_alloc_irq_vectors, PCI_IRQ_MSI, PCI_IRQ_MSIX, pci_free_irq_vectors 
 import { pci_register_driver } from '../pci-driver.ts';
 import * as R from '../pci_regs.ts';
 import { PCI_ANY_ID, PCI_CLASS_BRIDGE_PCI, type pci_dev, pci_driver, to_pci_dev } from '../types.ts';
-import { pcie_pme_mark_devices } from './pme.ts';
+import { pcie_pme_probe, pcie_pme_remove } from './pme.ts';
 
 const PCIE_PORT_MAX_MSI_ENTRIES = 32;
 
@@ -45,7 +45,7 @@ async function pcie_portdrv_probe(dev: pci_dev): Promise<int> {
   await pci_set_master(dev);
   // Service interrupts come as messages where the port has them; the pin serves otherwise.
   await pci_alloc_irq_vectors(dev, 1, PCIE_PORT_MAX_MSI_ENTRIES, PCI_IRQ_MSIX | PCI_IRQ_MSI);
-  if (type === R.PCI_EXP_TYPE_ROOT_PORT) await pcie_pme_mark_devices(dev);
+  if (type === R.PCI_EXP_TYPE_ROOT_PORT) await pcie_pme_probe(dev);
   await pci_save_state(dev);
   if (pci_bridge_d3_possible(dev)) {
     // 100 ms, so that one lspci does not bounce the port.
@@ -64,6 +64,7 @@ async function pcie_portdrv_remove(dev: pci_dev): Promise<void> {
     await pm_runtime_get_noresume(dev.dev);
     await pm_runtime_dont_use_autosuspend(dev.dev);
   }
+  await pcie_pme_remove(dev);
   await pci_free_irq_vectors(dev);
   await pci_disable_device(dev);
 }
