@@ -66,7 +66,7 @@ export class ScenarioSubject implements Subject {
     if (races) opts.races = this.#tracing ? 'places' : 'tasks';
     const stage = await Stage.set(this.scenario, opts);
     // Traced runs are few.
-    if (keep && !this.#tracing) stage.keep();
+    if (keep && !this.#tracing) stage.keep(true);
     return stage;
   }
 

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
 // In which contexts the locks of a class are taken: the usage bits of kernel/locking/lockdep.c, mark_usage().
-import type { Task } from '@vfio-lab/sim';
+import { hash_of_set, type Task } from '@vfio-lab/sim';
 
 /** Where a class was used for the first time in some way. */
 export interface LockUse {
@@ -69,6 +69,14 @@ function bits_of(task: Task, mode: 'read' | 'write', tried: boolean): number {
 /** The classes of a machine's locks. */
 export class LockUsage {
   readonly classes = new Map<string, LockClass>();
+
+  /** A number for the classes that were used, and how. */
+  state(): number {
+    const used: string[] = [];
+    for (const { name, bits, in_hardirq, irqs_on } of this.classes.values())
+      used.push(`${name} ${bits}${in_hardirq ? ' in' : ''}${irqs_on ? ' on' : ''}`);
+    return hash_of_set(used);
+  }
 
   /** A task has taken a lock. True: in a way that is new for its class. */
   note(name: string, mode: 'read' | 'write', task: Task, tried: boolean): boolean {

@@ -1,5 +1,14 @@
 // SPDX-License-Identifier: GPL-2.0-only
-import { type HeldLock, type LockObserver, type Obj, report, type Task } from '@vfio-lab/sim';
+import {
+  hash_of_set,
+  type HeldLock,
+  type LockObserver,
+  NOT_STATE,
+  type Obj,
+  report,
+  STATE,
+  type Task,
+} from '@vfio-lab/sim';
 import { type LockClass, LockUsage, usage_of } from './lock-usage.ts';
 
 /** "While holding `from`, `to` was taken", with where that was seen first. */
@@ -34,6 +43,15 @@ export class Lockdep implements LockObserver {
   private readonly usage = new LockUsage();
   private readonly out = new Map<string, Set<string>>();
   private readonly reported = new Set<string>();
+
+  /** What was learned counts, not in which order or where. */
+  get [NOT_STATE](): readonly string[] {
+    return ['edges', 'tried_edges', 'usage', 'out', 'reported'];
+  }
+
+  [STATE](): readonly unknown[] {
+    return [hash_of_set(this.edges.keys()), this.usage.state(), hash_of_set(this.reported)];
+  }
 
   /** Lock classes that were taken, by name. */
   get classes(): ReadonlyMap<string, LockClass> {

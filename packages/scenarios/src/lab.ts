@@ -2,7 +2,18 @@
 import type { vfio_pci_core_device } from '@vfio-lab/headers';
 import { dev_get_drvdata, ENOTTY, errno_name } from '@vfio-lab/kernel';
 import { type pci_dev, pci_power_name } from '@vfio-lab/pci';
-import { access, current, join, machine, report, sleep_ns, spawn, trace } from '@vfio-lab/sim';
+import {
+  access,
+  current,
+  join,
+  machine,
+  NOT_STATE,
+  report,
+  sleep_ns,
+  spawn,
+  STATE,
+  trace,
+} from '@vfio-lab/sim';
 import {
   type LowPower,
   lowPowerOf,
@@ -75,6 +86,15 @@ export class Lab {
     testbed.machine.scope(WORDS, (): Words => ({ low: lowPowerOf(testbed.revision), own: this._own }));
     this.user = new User(testbed.process);
     this.session = new VfioSession(this.user);
+  }
+
+  /** What was seen counts as it is told. */
+  get [NOT_STATE](): readonly string[] {
+    return ['seen'];
+  }
+
+  [STATE](): readonly unknown[] {
+    return [this.outcome()];
   }
 
   /** Bind a device to vfio-pci and let it fall asleep unused. */

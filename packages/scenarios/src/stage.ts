@@ -18,9 +18,11 @@ import {
   checkInUse,
   checkUnbound,
   endState,
+  type KnownFinding,
   type Testbed,
 } from '@vfio-lab/testbed';
 import { Lab } from './lab.ts';
+import { type End, Ends } from './ends.ts';
 import type { RunOptions, ScenarioRun, Schedule } from './run.ts';
 import type { Scenario } from './scenario.ts';
 
@@ -47,8 +49,12 @@ export class Stage {
   /** Of the run in progress. */
   #policy: Policy = new RunToBlock();
   #token = '';
+  /** The programs have ended, and nothing goes on any more. */
+  #settled = false;
   #ended = false;
   #end = '';
+  /** How runs end that need not be run to the end; null: all are. */
+  #ends: Ends | null = null;
 
   private constructor(scenario: Scenario, opts: RunOptions) {
     this.scenario = scenario;
@@ -86,17 +92,21 @@ export class Stage {
       const mark = slab_mark();
       const state = await scenario.setup(this.#lab);
       this.#ready = true;
-      const keep = { lab: this.#lab, testbed: this.#testbed, state };
-      this.#state = keep;
-      machine.park(() => this.#programs(state, mark));
+      this.#state = state;
+      this.#mark = mark;
+      machine.park(() => this.#programs());
     });
   }
 
-  /** What the programs can reach besides the machine. */
+  /** What the set-up hands over to the programs. */
   #state: unknown = null;
+  /** What was allocated before. */
+  #mark = 0;
 
-  async #programs(state: unknown, mark: number): Promise<void> {
+  /** The programs of the scenario, until nothing goes on any more. */
+  async #programs(): Promise<void> {
     const { scenario } = this;
+    const state = this.#state;
     const testbed = this.#testbed;
     const lab = this.#lab;
     testbed.watchRaces();
@@ -113,8 +123,19 @@ export class Stage {
     lab.phase = 'check';
     trace('phase', 'check');
     await lab.settle();
+    // What follows is one task after another: it comes after all that the programs did.
+    testbed.watchRaces();
+    machine.restart_recording();
+    this.#settled = true;
+    machine.park(this.#finish);
+  }
+
+  /** The check, the exit of the process, and the unbinding of the devices: the same for the same state of the machine. */
+  readonly #finish = async (): Promise<void> => {
+    const testbed = this.#testbed;
+    const lab = this.#lab;
     machine.peek(() => this.#opts.inspect?.(lab, 'programs'));
-    await scenario.check?.(lab, state);
+    await this.scenario.check?.(lab, this.#state);
     machine.peek(() => {
       this.#opts.inspect?.(lab, 'check');
       checkInUse(testbed);
@@ -125,12 +146,12 @@ export class Stage {
     await lab.settle();
     machine.peek(() => {
       this.#opts.inspect?.(lab, 'exit');
-      checkClosed(testbed, mark);
+      checkClosed(testbed, this.#mark);
     });
     await testbed.unbindAll();
-    machine.peek(() => checkUnbound(mark));
+    machine.peek(() => checkUnbound(this.#mark));
     this.#ended = true;
-  }
+  };
 
   /** Put the machine back to the end of the set-up. */
   async #rewind(): Promise<void> {
@@ -145,12 +166,15 @@ export class Stage {
   /**
    * Keep the set-up for further runs. Costs as much as a few runs; worth it when there will be many.
    *
+   * @param ends keep, too, how runs end: one that comes to a state known from another is not run on from there
    * @returns false when that cannot be done: a task of the set-up is in the middle of something. Runs boot then.
    */
-  keep(): boolean {
+  keep(ends = false): boolean {
     const m = this.#testbed.machine;
     if (!this.#ready || this.#used || m.tasks.some((t) => t.started)) return false;
-    this.#checkpoint ??= new Checkpoint(m, [this.#state]);
+    // What the programs can reach besides the machine.
+    this.#checkpoint ??= new Checkpoint(m, [this.#lab, this.#testbed, this.#state]);
+    if (ends && !m.tracing && this.#opts.inspect === undefined) this.#ends ??= new Ends(this.#checkpoint);
     return true;
   }
 
@@ -159,24 +183,54 @@ export class Stage {
     await this.#rewind();
     this.#policy = policyOf(schedule);
     this.#token = '';
-    this.#ended = false;
-    this.#end = '';
+    this.#settled = false;
     const m = this.#testbed.machine;
     if (this.#ready) await m.resume();
+    const before = { findings: [...m.findings], log: [...m.log], known: [...this.#known] };
+    const token = this.#settled ? this.#token : m.schedule;
+    const { outcome, end, findings, known, log, duration } = await this.#goOn();
     const policy = this.#policy;
     return {
       scenario: this.scenario.name,
       revision: this.#opts.revision,
-      outcome: this.#ended ? this.#lab.outcome() || 'ok' : unfinished(this.#lab, m.findings),
-      end: this.#end,
-      findings: [...m.findings],
-      known: [...(this.#testbed.races?.known ?? [])],
-      schedule: this.#ended ? this.#token : m.schedule,
+      outcome,
+      end,
+      findings: [...before.findings, ...findings],
+      known: [...before.known, ...known],
+      schedule: token,
       leftAt: policy instanceof ReplayPolicy ? policy.left_at : -1,
       events: [...m.events],
-      log: [...m.log],
+      log: [...before.log, ...log],
+      duration,
+    };
+  }
+
+  get #known(): readonly KnownFinding[] {
+    return this.#testbed.races?.known ?? [];
+  }
+
+  /** What follows the programs: run, unless it is known what comes of this state. */
+  async #goOn(): Promise<End> {
+    const m = this.#testbed.machine;
+    const ends = this.#ends !== null && this.#settled && m.tasks.length === 1 ? this.#ends : null;
+    const state = ends?.state() ?? '';
+    const before = ends?.find(state);
+    if (before !== undefined) return before;
+    const [findings, log, known] = [m.findings.length, m.log.length, this.#known.length];
+    this.#ended = false;
+    this.#end = '';
+    if (this.#settled) await m.resume();
+    const end: End = {
+      ended: this.#ended,
+      outcome: this.#ended ? this.#lab.outcome() || 'ok' : unfinished(this.#lab, m.findings),
+      end: this.#end,
+      findings: m.findings.slice(findings),
+      log: m.log.slice(log),
+      known: this.#known.slice(known),
       duration: m.clock.now,
     };
+    ends?.add(state, end);
+    return end;
   }
 }
 

@@ -26,4 +26,15 @@ describe.each(['base', 'v4', 'v7'])('Stage on %s', (revision) => {
       expect(all(await stage.run(SCHEDULES[at]))).toEqual(booted[at]);
     }
   });
+
+  it.each(scenarios.map((s) => s.name))('should give %s the end that its state leads to', async (name) => {
+    const scenario = scenarios.find((s) => s.name === name) as (typeof scenarios)[number];
+    const [whole, known] = [await Stage.set(scenario, { revision }), await Stage.set(scenario, { revision })];
+    expect([whole.keep(), known.keep(true)]).toEqual([true, true]);
+    // Each twice: the second time its state is known.
+    for (const seed of [1, 2, 3, 4, 1, 2, 3, 4]) {
+      const schedule: Schedule = { kind: 'random', seed };
+      expect(all(await known.run(schedule))).toEqual(all(await whole.run(schedule)));
+    }
+  });
 });

@@ -23,14 +23,22 @@ const CACHES: ReadonlySet<string | symbol> = new Set(['accesses']);
 /** Puts the fields of all objects of one shape back. */
 type Filler = (objects: readonly object[], values: readonly unknown[]) => void;
 
+/** Told of what is not as it was kept: where, as a number that is the same each time, and what is there now. */
+export type Tell = (place: number, now: unknown) => void;
+
+/** Looks for fields that are not as they were in all objects of one shape. */
+type Differ = (objects: readonly object[], values: readonly unknown[], place: number, tell: Tell) => void;
+
 interface Shape {
   readonly keys: readonly (string | symbol)[];
   readonly fill: Filler;
+  readonly differ: Differ;
   readonly objects: object[];
   readonly values: unknown[];
 }
 
-function isOpaque(value: object): boolean {
+/** Its content cannot be seen, or is no state. */
+export function isOpaque(value: object): boolean {
   return (
     value instanceof Promise ||
     value instanceof WeakMap ||
@@ -54,6 +62,57 @@ function filler(keys: readonly (string | symbol)[]): Filler {
   return (new Function('keys', code) as (keys: readonly (string | symbol)[]) => Filler)(keys);
 }
 
+/** As filler(). */
+function differ(keys: readonly (string | symbol)[]): Differ {
+  const tests = keys.map((key, k) => {
+    const field = typeof key === 'string' ? `o[${JSON.stringify(key)}]` : `o[keys[${k}]]`;
+    return `now = ${field}; if (now !== v[i + ${k}]) tell(place + i + ${k}, now);`;
+  });
+  const code = `return (objects, v, place, tell) => {
+    let i = 0, now;
+    for (const o of objects) { ${tests.join(' ')} i += ${keys.length}; }
+  }`;
+  return (new Function('keys', code) as (keys: readonly (string | symbol)[]) => Differ)(keys);
+}
+
+/**
+ * Call `see` with every object that can be reached from the roots.
+ *
+ * @param skip fields not to go through
+ */
+export function reach(
+  roots: readonly unknown[],
+  see: (object: object) => void,
+  skip: (object: object, key: string | symbol) => boolean = () => false,
+): void {
+  const seen = new Set<object>();
+  const queue: object[] = [];
+  const visit = (value: unknown): void => {
+    if (typeof value !== 'object' || value === null || seen.has(value) || isOpaque(value)) return;
+    seen.add(value);
+    queue.push(value);
+  };
+  roots.forEach(visit);
+  for (let at = 0; at < queue.length; at++) {
+    const object = queue[at];
+    see(object);
+    if (ArrayBuffer.isView(object)) visit(object.buffer);
+    else if (Array.isArray(object)) object.forEach(visit);
+    else if (!(object instanceof ArrayBuffer)) {
+      if (object instanceof Map) {
+        for (const [key, value] of object) {
+          visit(key);
+          visit(value);
+        }
+      } else if (object instanceof Set) object.forEach(visit);
+      for (const key of Reflect.ownKeys(object)) {
+        // What an accessor gives is kept elsewhere, and asking may have effects.
+        if (!skip(object, key)) visit(Object.getOwnPropertyDescriptor(object, key)?.value);
+      }
+    }
+  }
+}
+
 /** Own data properties that can be stored to. */
 function fieldsOf(object: object): (string | symbol)[] {
   return Reflect.ownKeys(object).filter((key) => {
@@ -64,6 +123,8 @@ function fieldsOf(object: object): (string | symbol)[] {
 }
 
 export class Checkpoint {
+  /** What everything kept can be reached from. */
+  readonly roots: readonly unknown[];
   private readonly machine: Machine;
   private readonly shapes = new Map<unknown, Map<string, Shape>>();
   private readonly records: { object: Record<string, unknown>; keys: ReadonlySet<string> }[] = [];
@@ -82,7 +143,8 @@ export class Checkpoint {
     const busy = machine.tasks.find((t) => t.started);
     if (busy !== undefined) throw new Error(`no checkpoint while ${busy.name} is in ${busy.op.obj.name}`);
     this.machine = machine;
-    this.capture([machine, ...roots]);
+    this.roots = [machine, ...roots];
+    reach(this.roots, (object) => this.keep(object));
   }
 
   /** How many objects it keeps. */
@@ -92,43 +154,101 @@ export class Checkpoint {
     return n;
   }
 
-  private capture(roots: readonly unknown[]): void {
-    const seen = new Set<object>();
-    const queue: object[] = [];
-    const visit = (value: unknown): void => {
-      if (typeof value !== 'object' || value === null || seen.has(value) || isOpaque(value)) return;
-      seen.add(value);
-      queue.push(value);
-    };
-    roots.forEach(visit);
-    for (let at = 0; at < queue.length; at++) this.keep(queue[at], visit);
+  /** Numbers that differences() tells places by are below this one. */
+  get places(): number {
+    let n =
+      this.records.length + this.arrays.length + this.maps.length + this.sets.length + this.buffers.length;
+    for (const byKeys of this.shapes.values()) for (const { values } of byKeys.values()) n += values.length;
+    return n;
   }
 
-  private keep(object: object, visit: (value: unknown) => void): void {
-    if (ArrayBuffer.isView(object) || object instanceof ArrayBuffer) {
-      const buffer = object instanceof ArrayBuffer ? object : object.buffer;
-      if (buffer !== object) return visit(buffer);
-      const bytes = new Uint8Array(buffer);
+  /** Go through everything that is kept: the number of its first place, and a key for each of its places. */
+  each(see: (object: object, place: number, keys: readonly (string | symbol)[]) => void): void {
+    let place = 0;
+    for (const byKeys of this.shapes.values()) {
+      for (const { keys, objects } of byKeys.values()) {
+        for (const object of objects) {
+          see(object, place, keys);
+          place += keys.length;
+        }
+      }
+    }
+    const rest = [
+      ...this.records.map(({ object }) => object),
+      ...this.arrays.map(({ array }) => array),
+      ...this.maps.map(({ map }) => map),
+      ...this.sets.map(({ set }) => set),
+      ...this.buffers.map(({ bytes }) => bytes.buffer),
+    ];
+    for (const object of rest) see(object, place++, []);
+  }
+
+  /**
+   * What is not as it was kept, always in the same order. A table, array, Map, Set or buffer is one place, that is told
+   * of with its size and each
+   * of its items, or with its bytes that are other ones.
+   */
+  differences(tell: Tell): void {
+    let place = 0;
+    for (const byKeys of this.shapes.values()) {
+      for (const shape of byKeys.values()) {
+        shape.differ(shape.objects, shape.values, place, tell);
+        place += shape.values.length;
+      }
+    }
+    for (const { object, keys } of this.records) {
+      for (const key in object) {
+        if (keys.has(key)) continue;
+        tell(place, key);
+        tell(place, object[key]);
+      }
+      place++;
+    }
+    for (const { array, items } of this.arrays) {
+      if (array.length !== items.length || items.some((item, i) => item !== array[i])) {
+        tell(place, array.length);
+        for (const item of array) tell(place, item);
+      }
+      place++;
+    }
+    for (const { map, entries } of this.maps) {
+      if (!sameEntries(map, entries)) {
+        tell(place, map.size);
+        for (const [key, value] of map) {
+          tell(place, key);
+          tell(place, value);
+        }
+      }
+      place++;
+    }
+    for (const { set, items } of this.sets) {
+      if (!sameItems(set, items)) {
+        tell(place, set.size);
+        for (const item of set) tell(place, item);
+      }
+      place++;
+    }
+    for (const { bytes, saved } of this.buffers) {
+      if (Buffer.compare(bytes, saved) !== 0)
+        for (let i = 0; i < bytes.length; i++) if (bytes[i] !== saved[i]) tell(place, i * 256 + bytes[i]);
+      place++;
+    }
+  }
+
+  private keep(object: object): void {
+    if (ArrayBuffer.isView(object)) return;
+    if (object instanceof ArrayBuffer) {
+      const bytes = new Uint8Array(object);
       this.buffers.push({ bytes, saved: bytes.slice() });
       return;
     }
-    if (object instanceof Map) {
-      this.maps.push({ map: object, entries: [...object] });
-      for (const [key, value] of object) {
-        visit(key);
-        visit(value);
-      }
-    } else if (object instanceof Set) {
-      this.sets.push({ set: object, items: [...object] });
-      object.forEach(visit);
-    } else if (Array.isArray(object)) {
-      object.forEach(visit);
+    if (Array.isArray(object)) {
       if (!Object.isFrozen(object)) this.arrays.push({ array: object, items: object.slice() });
       return;
     }
+    if (object instanceof Map) this.maps.push({ map: object, entries: [...object] });
+    else if (object instanceof Set) this.sets.push({ set: object, items: [...object] });
     const keys = fieldsOf(object);
-    // What an accessor gives is kept elsewhere, and asking may have effects.
-    for (const key of Reflect.ownKeys(object)) visit(Object.getOwnPropertyDescriptor(object, key)?.value);
     if ('before_restore' in object) {
       const listener = object as BeforeRestore;
       this.listeners.push(listener);
@@ -150,7 +270,10 @@ export class Checkpoint {
     if (byKeys === undefined) this.shapes.set(proto, (byKeys = new Map<string, Shape>()));
     const id = keys.map(String).join('\n');
     let shape = byKeys.get(id);
-    if (shape === undefined) byKeys.set(id, (shape = { keys, fill: filler(keys), objects: [], values: [] }));
+    if (shape === undefined) {
+      shape = { keys, fill: filler(keys), differ: differ(keys), objects: [], values: [] };
+      byKeys.set(id, shape);
+    }
     shape.objects.push(object);
     for (const key of keys) shape.values.push((object as Record<string | symbol, unknown>)[key]);
   }

@@ -1,11 +1,28 @@
 // SPDX-License-Identifier: GPL-2.0-only
+import { NOT_STATE, STATE } from './fingerprint.ts';
 
-/** Something due at a virtual time. `fire` is null when the entry only has to make the clock stop there. */
-export interface ClockEntry {
+/** What happens at a time. */
+export interface Alarm {
+  fire(): void;
+}
+
+/** Something due at a virtual time. `alarm` is null when the entry only has to make the clock stop there. */
+export class ClockEntry {
   readonly at: number;
   readonly seq: number;
-  readonly fire: (() => void) | null;
-  live: boolean;
+  readonly alarm: Alarm | null;
+  live = true;
+
+  constructor(at: number, seq: number, alarm: Alarm | null) {
+    this.at = at;
+    this.seq = seq;
+    this.alarm = alarm;
+  }
+
+  /** The clock says what the order is. */
+  get [NOT_STATE](): readonly string[] {
+    return ['seq'];
+  }
 }
 
 /**
@@ -29,8 +46,8 @@ export class Clock {
   }
 
   /** Add an entry at an absolute virtual time in ns. Cancel it by setting `live` to false. */
-  add(at: number, fire: (() => void) | null): ClockEntry {
-    const entry: ClockEntry = { at, seq: this._seq++, fire, live: true };
+  add(at: number, alarm: Alarm | null): ClockEntry {
+    const entry = new ClockEntry(at, this._seq++, alarm);
     const heap = this.heap;
     let i = heap.push(entry) - 1;
     while (i > 0) {
@@ -64,6 +81,17 @@ export class Clock {
     if (entry.at > this.now) this.now = entry.at;
     entry.live = false;
     return entry;
+  }
+
+  /** Of entries only the order counts, and dead ones stay in the heap for a while. */
+  get [NOT_STATE](): readonly string[] {
+    return ['heap', 'next_at', '_seq'];
+  }
+
+  [STATE](): readonly unknown[] {
+    const live = this.heap.filter((entry) => entry.live);
+    live.sort((a, b) => (before(a, b) ? -1 : 1));
+    return live.flatMap(({ at, alarm }) => [at, alarm]);
   }
 
   private pop(): void {

@@ -9,3 +9,4 @@ export * from './machine.ts';
 export * from './input-error.ts';
 export * from './nearest.ts';
 export * from './checkpoint.ts';
+export * from './fingerprint.ts';

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
-import { Clock, type ClockEntry } from './clock.ts';
+import { type Alarm, Clock, type ClockEntry } from './clock.ts';
 import { explainDeadlock } from './deadlock.ts';
+import { NOT_STATE } from './fingerprint.ts';
 import { formatSchedule, type Policy, RunToBlock } from './policy.ts';
 import { Cpu, type HeldLock, type Obj, type Op, Task, type TaskKind } from './task.ts';
 import type { OpKind } from './types.ts';
@@ -115,6 +116,11 @@ export class Machine {
     this.stay = this._policy.sticky && !this.parallel_time;
     this.tracing = opts.tracing ?? false;
     this.max_steps = opts.max_steps ?? 20_000_000;
+  }
+
+  /** Reports and counts, and what a machine that does not run has no use for. */
+  get [NOT_STATE](): readonly string[] {
+    return ['findings', 'events', 'log', 'steps', 'idles', 'choices', '_enabled', 'finish'];
   }
 
   get policy(): Policy {
@@ -412,7 +418,7 @@ export class Machine {
   }
 
   private fire(entry: ClockEntry): void {
-    if (entry.fire !== null) entry.fire();
+    entry.alarm?.fire();
   }
 
   private over(): void {
@@ -590,10 +596,13 @@ export class SimTimer {
     this.cancel();
     const m = machine;
     const after = m.stamp();
-    this.entry = m.clock.add(at_ns, () => {
-      this.entry = null;
-      m.spawn(this.name, this._fn, { kind: 'timer', cpu: this._cpu, process: null, after });
-    });
+    this.entry = m.clock.add(at_ns, new TimerAlarm(this, after));
+  }
+
+  /** It is due: its function runs, `after` what the stamp was taken of. */
+  fire(after: unknown): void {
+    this.entry = null;
+    machine.spawn(this.name, this._fn, { kind: 'timer', cpu: this._cpu, process: null, after });
   }
 
   /** Disarm. True when it was armed. */
@@ -602,6 +611,21 @@ export class SimTimer {
     this.entry.live = false;
     this.entry = null;
     return true;
+  }
+}
+
+/** An armed timer. */
+class TimerAlarm implements Alarm {
+  readonly timer: SimTimer;
+  readonly after: unknown;
+
+  constructor(timer: SimTimer, after: unknown) {
+    this.timer = timer;
+    this.after = after;
+  }
+
+  fire(): void {
+    this.timer.fire(this.after);
   }
 }
 

@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only
+import { NOT_STATE } from './fingerprint.ts';
 import { current } from './machine.ts';
 import type { OpKind } from './types.ts';
 
@@ -124,6 +125,11 @@ export class Task extends Obj {
     this.process = process;
     this.comm = comm;
     this.op = { kind: 'start', obj: this, write: true };
+  }
+
+  /** Of a task that is at a scheduling point, the operation says what it waits for. */
+  get [NOT_STATE](): readonly string[] {
+    return ['resume'];
   }
 
   get pid(): number {

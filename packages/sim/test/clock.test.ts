@@ -6,7 +6,7 @@ describe('Clock', () => {
   it('gives entries out by time, then by order of insertion', () => {
     const clock = new Clock();
     const order: string[] = [];
-    const at = (ns: number, name: string): void => void clock.add(ns, () => order.push(name));
+    const at = (ns: number, name: string): void => void clock.add(ns, { fire: () => void order.push(name) });
     for (const [ns, name] of [
       [30, 'c'],
       [10, 'a1'],
@@ -17,7 +17,7 @@ describe('Clock', () => {
       [10, 'a3'],
     ] as const)
       at(ns, name);
-    for (let e = clock.take(); e !== null; e = clock.take()) e.fire?.();
+    for (let e = clock.take(); e !== null; e = clock.take()) e.alarm?.fire();
     expect(order).toEqual(['first', 'a1', 'a2', 'a3', 'b', 'c', 'd']);
     expect(clock.now).toBe(40);
     expect(clock.next_at).toBe(Infinity);

@@ -15,7 +15,7 @@ import { irq_desc, irqaction } from '@vfio-lab/irq';
 import { dev_pm_info, device, eventfd_ctx } from '@vfio-lab/kernel';
 import { type Access, type Race, siteOf } from '@vfio-lab/locking';
 import { pci_dev } from '@vfio-lab/pci';
-import { type Finding, machine, trace } from '@vfio-lab/sim';
+import { type Finding, machine, NOT_STATE, trace } from '@vfio-lab/sim';
 import { KNOWN_RACES, type KnownRace } from './known-races.ts';
 
 /** Structs whose fields are watched. */
@@ -89,6 +89,11 @@ export class Races {
 
   constructor(revision: string) {
     this.revision = revision;
+  }
+
+  /** Only what is reported. */
+  get [NOT_STATE](): readonly string[] {
+    return ['known', 'seen'];
   }
 
   /** A race was found, in the running task. */

@@ -179,7 +179,7 @@ export class Engine implements Policy {
           if (top === Infinity && (!this.#busy() || entry.at - this.#progress > MAX_IDLE_NS)) return null;
           clock.take();
           clock.now = entry.at;
-          if (entry.fire !== null) entry.fire();
+          entry.alarm?.fire();
           if (this.#waiting.size > 0) this.#recheck(entry.at, entry.at);
           continue;
         }

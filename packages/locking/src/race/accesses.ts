@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only
-import { current, type Obj, type Op } from '@vfio-lab/sim';
+import { current, NOT_STATE, type Obj, type Op } from '@vfio-lab/sim';
 import { FieldObj } from '../atomic.ts';
 import { type Access, type FieldState, Lane } from './field.ts';
 import type { Order } from './order.ts';
@@ -50,6 +50,11 @@ export class Accesses implements AccessObserver {
     this.order = order;
     this.race = race;
     this.places = places;
+  }
+
+  /** Only a number for a run, and what is announced before the next step. */
+  get [NOT_STATE](): readonly string[] {
+    return ['run', 'announced'];
   }
 
   /** Nothing has been accessed yet. */

@@ -28,11 +28,21 @@ export class Order {
   /** Clocks of tasks that have ended, whose slots can be had again. */
   private readonly ended: TaskClock[] = [];
   /** What those knew who have ended. */
-  private readonly past = new VectorClock();
+  private past = new VectorClock();
   /** What was published at an object; at a lock by those who held it exclusively. */
   private readonly published = new Map<Place, VectorClock>();
   /** What those published who held a lock shared. */
   private readonly shared = new Map<Place, VectorClock>();
+
+  /** Everything so far comes before all that follows. */
+  restart(): void {
+    this.slots = 1;
+    this.tasks.clear();
+    this.ended.length = 0;
+    this.past = new VectorClock();
+    this.published.clear();
+    this.shared.clear();
+  }
 
   /** The task runs from here. */
   enter(task: Task): void {
