@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
 // Low power in one call, for races that are searched whole: what has to be before or after it is left to the set-up.
-import { EINVAL, ENOTTY } from '@vfio-lab/kernel';
+import { dev_name, EINVAL, ENOTTY } from '@vfio-lab/kernel';
 import { lowPowerOf, type VfioDevice } from '@vfio-lab/testbed';
 import { type Lab, result } from './lab.ts';
 
@@ -9,7 +9,20 @@ export const NO_LOW_POWER = 'no low power (ENOTTY)';
 export const NO_WAKEUP = 'no eventfd at ENTER';
 export const REFUSED = 'ENTER refused';
 
-/** Bring a device to where a single ENTER is taken; false (and an outcome that says so) where there is no low power. */
+/**
+ * Keep the port above a device awake, as `echo on > power/control` does: the device falls asleep and wakes alone, with a
+ * hundredth of the schedules. For devices whose power is not the port's.
+ */
+export async function keepPortAwake(lab: Lab, bdf: string): Promise<void> {
+  const port = lab.pdev(bdf).dev.parent;
+  if (port === null) throw new Error(`${bdf} has no port above it`);
+  await lab.host(() => lab.testbed.sysfsWrite(`/sys/bus/pci/devices/${dev_name(port)}/power/control`, 'on'));
+}
+
+/**
+ * Bring a device to where a single ENTER is taken, and everything else to rest; false (and an outcome that says so) where
+ * there is no low power.
+ */
 export async function readyToEnter(lab: Lab, dev: VfioDevice): Promise<boolean> {
   const low = lowPowerOf(lab.testbed.revision);
   if (!low.has.lowPower) {
@@ -17,6 +30,8 @@ export async function readyToEnter(lab: Lab, dev: VfioDevice): Promise<boolean> 
     return false;
   }
   await low.prepare(dev);
+  // An idle check that the set-up has asked for would be one more task in the race.
+  await lab.settle();
   return true;
 }
 

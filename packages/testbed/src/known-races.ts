@@ -49,6 +49,13 @@ export const KNOWN_RACES: readonly KnownRace[] = [
       'pci_config_pm_runtime_get() asks for D3cold with a usage count that keeps the device from falling asleep, not from being woken by somebody else at that moment; it then resumes what is awake, which does nothing.',
   },
   {
+    struct: 'pci_dev',
+    field: 'block_cfg_access',
+    side: { access: 'reads', unlocked: true, functions: ['wait_event'] },
+    reason:
+      'pci_wait_cfg() waits for block_cfg_access to be false without pci_lock; it looks again with the lock before it goes on.',
+  },
+  {
     struct: 'vfio_pci_core_device',
     field: 'power_state_d3',
     side: { access: 'writes', without: '&vdev->memory_lock', functions: ['vfio_pci_set_power_state'] },

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only
-import { enterAlone, exitAlone, readyToEnter } from '../alone.ts';
+import { enterAlone, exitAlone, keepPortAwake, readyToEnter } from '../alone.ts';
 import { result } from '../lab.ts';
 import { defineScenario } from '../scenario.ts';
 
@@ -12,6 +12,7 @@ export const exitVsExit = defineScenario({
   topology: 'own-power',
   setup: async (lab) => {
     const dev = await lab.open(CARD);
+    await keepPortAwake(lab, CARD);
     const asleep = (await readyToEnter(lab, dev)) && (await enterAlone(lab, dev));
     await lab.settle();
     return { dev, asleep };

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
 import { lowPowerOf } from '@vfio-lab/testbed';
-import { enterAlone, exitAlone, NO_WAKEUP } from '../alone.ts';
+import { enterAlone, exitAlone, keepPortAwake, NO_WAKEUP } from '../alone.ts';
 import { result } from '../lab.ts';
 import { defineScenario } from '../scenario.ts';
 
@@ -15,6 +15,7 @@ export const exitVsFallingAsleep = defineScenario({
   topology: 'own-power',
   setup: async (lab) => {
     const dev = await lab.open(CARD);
+    await keepPortAwake(lab, CARD);
     const eventfd = await lab.user.eventfd();
     const ready = lowPowerOf(lab.testbed.revision).has.wakeup;
     if (!ready) lab.saw(NO_WAKEUP);

@@ -17,6 +17,7 @@ import { exitResumed } from './exit-resumed.ts';
 import { exitVsExit } from './exit-vs-exit.ts';
 import { exitVsFallingAsleep } from './exit-vs-falling-asleep.ts';
 import { exitVsHostAccess } from './exit-vs-host-access.ts';
+import { exitVsHostWake } from './exit-vs-host-wake.ts';
 import { exitWithoutEnter } from './exit-without-enter.ts';
 import { faultVsHostAccess } from './fault-vs-host-access.ts';
 import { getAndProbeAsleep } from './get-and-probe-asleep.ts';
@@ -29,6 +30,7 @@ import { ioctlAsleep } from './ioctl-asleep.ts';
 import { ioctlVsLowPowerEntry } from './ioctl-vs-low-power-entry.ts';
 import { irqTeardownVsEnter } from './irq-teardown-vs-enter.ts';
 import { keptAwakeBySysfs } from './kept-awake-by-sysfs.ts';
+import { longConfigReadVsLowPowerEntry } from './long-config-read-vs-low-power-entry.ts';
 import { lowPowerEnter } from './low-power-enter.ts';
 import { lspciInD3hot } from './lspci-in-d3hot.ts';
 import { lspciReentryAllowed } from './lspci-reentry-allowed.ts';
@@ -83,12 +85,14 @@ export const scenarios: readonly Scenario[] = [
   intxWhileSuspendedInD0,
   configAccessVsLowPowerEntry,
   exitVsHostAccess,
+  exitVsHostWake,
   reenterVsHostAccess,
   enterVsIoctl,
   irqTeardownVsEnter,
   faultVsHostAccess,
   vfEnableVsClose,
   configReadVsLowPowerEntry,
+  longConfigReadVsLowPowerEntry,
   memoryEnableVsLowPowerEntry,
   ioctlVsLowPowerEntry,
   sriovEnableVsD3hotWrite,

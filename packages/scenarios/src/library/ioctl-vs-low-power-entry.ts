@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only
-import { enterAlone, readyToEnter } from '../alone.ts';
+import { enterAlone, keepPortAwake, readyToEnter } from '../alone.ts';
 import { result } from '../lab.ts';
 import { defineScenario } from '../scenario.ts';
 
@@ -13,6 +13,7 @@ export const ioctlVsLowPowerEntry = defineScenario({
   topology: 'own-power',
   setup: async (lab) => {
     const dev = await lab.open(CARD);
+    await keepPortAwake(lab, CARD);
     lab.expect('INTx', await dev.setTrigger(0, await lab.user.eventfd()), 0);
     return { dev, ready: await readyToEnter(lab, dev) };
   },

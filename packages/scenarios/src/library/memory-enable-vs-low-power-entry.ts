@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only
-import { enterAlone, readyToEnter } from '../alone.ts';
+import { enterAlone, keepPortAwake, readyToEnter } from '../alone.ts';
 import { result } from '../lab.ts';
 import { defineScenario } from '../scenario.ts';
 
@@ -19,6 +19,7 @@ export const memoryEnableVsLowPowerEntry = defineScenario({
   topology: 'own-power',
   setup: async (lab) => {
     const dev = await lab.open(CARD);
+    await keepPortAwake(lab, CARD);
     const addr = await dev.mmap('bar0', 4096);
     await dev.writeConfig(PCI_COMMAND, 2, 4);
     return { dev, addr, ready: await readyToEnter(lab, dev) };

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
 import { pci_num_vf } from '@vfio-lab/pci';
+import { keepPortAwake } from '../alone.ts';
 import { PMCSR, result } from '../lab.ts';
 import { defineScenario } from '../scenario.ts';
 
@@ -13,7 +14,12 @@ export const sriovEnableVsD3hotWrite = defineScenario({
   claims: ['C25'],
   topology: 'sriov',
   options: 'enable_sriov=1',
-  setup: async (lab) => ({ dev: await lab.open(PF) }),
+  setup: async (lab) => {
+    const dev = await lab.open(PF);
+    await keepPortAwake(lab, PF);
+    await lab.settle();
+    return { dev };
+  },
   programs: {
     host: async (lab) => {
       const ret = await lab.testbed.sysfsWrite(NUMVFS, '1');
