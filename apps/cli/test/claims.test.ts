@@ -55,7 +55,7 @@ describe('vfio-lab claims', () => {
     expect(races[0].verdicts['base'].verdict).toBe('does-not-arise');
     const { verdict, command } = races[0].verdicts['v4+resume-under-memory-lock'];
     expect(verdict).toBe('reachable');
-    expect(command).toContain('vfio-lab explore exit-vs-host-access --revision v4+resume-under-memory-lock');
+    expect(command).toContain('vfio-lab explore exit-vs-host-wake --revision v4+resume-under-memory-lock');
 
     const text = capture();
     expect(await run(['claims', '--races', '--id', 'C42', '--revision', 'v4,v7', '--time', '5'], text)).toBe(
@@ -71,6 +71,7 @@ describe('vfio-lab claims', () => {
     [['claims', '--revision', ','], /--revision names nothing/],
     [['claims', '--races', '--id', 'C14'], /claim "C14" speaks of no race/],
     [['claims', '--races', '--time', 'x'], /--time x: give a number of seconds/],
+    [['claims', '--races', '--jobs', '0'], /--jobs 0: /],
     [['claims', '--trace'], /--trace needs one claim and one revision/],
     [['claims', '--id', 'C1', '--seed', 'x'], /--seed x: give a whole number/],
   ])('should refuse %j', async (args, message) => {

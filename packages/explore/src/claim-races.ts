@@ -1,5 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 // The races that the review spoke of: where each would show, and what it looks like when it does.
+import { InputError } from '@vfio-lab/sim';
+import type { SubjectFinding } from './subject.ts';
 
 export interface ClaimRace {
   /** The claim: 'C11'. */
@@ -10,6 +12,8 @@ export interface ClaimRace {
   readonly scenario: string;
   /** Kinds of findings that are the race. */
   readonly kinds?: readonly string[];
+  /** Fields that a data race on is the race: accesses that nothing orders, whatever comes of them. */
+  readonly fields?: RegExp;
   /** An outcome that is the race. */
   readonly outcome?: RegExp;
   /** It goes on for long: an execution that does not end soon is looked at, whole, whether it has a finding of `kinds`. */
@@ -40,7 +44,7 @@ export const CLAIM_RACES: readonly ClaimRace[] = [
   {
     id: 'C15',
     what: 'the device suspends under a long config access',
-    scenario: 'config-access-vs-low-power-entry',
+    scenario: 'long-config-read-vs-low-power-entry',
     kinds: ['d3cold-access'],
     whatIf: 'v4+no-usage-reference',
   },
@@ -92,19 +96,20 @@ export const CLAIM_RACES: readonly ClaimRace[] = [
     what: 'the suspend callback masks an INTx that SET_IRQS is taking down',
     scenario: 'irq-teardown-vs-enter',
     kinds: ['use-after-free', 'double-free', 'oops', 'exception'],
+    fields: /^vfio_pci_core_device\.(irq_type|num_ctx|ctx)\b|^vfio_pci_irq_ctx\./,
     whatIf: 'v4+no-ioctl-reference',
   },
   {
     id: 'C35',
     what: 'the device suspends although its guest has left low power',
-    scenario: 'exit-vs-host-access',
+    scenario: 'exit-vs-host-wake',
     kinds: ['undirected-suspend'],
     whatIf: 'v4+exit-order',
   },
   {
     id: 'C36',
     what: 'the resume callback waits for the memory_lock of who resumes',
-    scenario: 'exit-vs-host-access',
+    scenario: 'exit-vs-host-wake',
     kinds: LOCKS,
     whatIf: 'v4+resume-under-memory-lock',
   },
@@ -131,3 +136,16 @@ export const CLAIM_RACES: readonly ClaimRace[] = [
     whatIf: 'v7+exit-unchecked',
   },
 ];
+
+/** Is this finding the race? */
+export function isRace({ kinds = [], fields }: ClaimRace, { kind, text }: SubjectFinding): boolean {
+  return kinds.includes(kind) || (kind === 'data-race' && fields?.test(text) === true);
+}
+
+/** A race by its claim, in either case. Throws InputError. */
+export function raceById(id: string): ClaimRace {
+  const found = CLAIM_RACES.find((r) => r.id === id.toUpperCase());
+  if (found !== undefined) return found;
+  const ids = CLAIM_RACES.map((r) => r.id).join(', ');
+  throw new InputError(`claim "${id}" speaks of no race`, '--id', `those that do: ${ids}`);
+}

@@ -20,4 +20,5 @@ export * from './compare.ts';
 export * from './explain.ts';
 export * from './report.ts';
 export * from './claim-races.ts';
+export type { JudgedRace, RaceVerdict } from './race-search.ts';
 export * from './judge-races.ts';

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
 // vfio-lab claims: what was said in the review, and whether it is so on each revision.
+import { availableParallelism } from 'node:os';
 import type { ClaimResult, TableRow, Verdict } from '@vfio-lab/review';
 import type { CAC } from 'cac';
 import { UsageError } from '../program.ts';
@@ -16,6 +17,7 @@ interface Options {
   table?: boolean;
   races?: boolean;
   time?: number;
+  jobs?: number;
   seed?: number;
   trace?: boolean;
   json?: boolean;
@@ -37,8 +39,9 @@ export function register(cli: CAC, io: Io): void {
     )
     .option(
       '--time <seconds>',
-      `With --races: of one search (default: ${RACE_SECONDS}, about five minutes for the whole table; with more, more is exhausted)`,
+      `With --races: of one search (default: ${RACE_SECONDS}; what is not searched whole by then is said to be so)`,
     )
+    .option('--jobs <n>', 'With --races: threads (default: one a processor)')
     .option('--seed <n>', 'Run races under the random schedule of this seed only')
     .option('--trace', 'With one id and one revision: also the timeline of the last run')
     .option('--json', 'Print the result as JSON')
@@ -52,7 +55,8 @@ export function register(cli: CAC, io: Io): void {
       if (options.table === true) return runTable(revisions, options, io);
       if (options.races === true) {
         const ids = options.id === undefined ? undefined : words(options.id);
-        return runRaces(revisions, ids, options.time, options.json === true, io);
+        const jobs = options.jobs === undefined ? availableParallelism() : count('jobs', options.jobs, 1);
+        return runRaces(revisions, { ids, time: options.time, jobs, json: options.json === true }, io);
       }
       return runClaims(revisions, options, io);
     });

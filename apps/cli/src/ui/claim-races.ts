@@ -8,26 +8,32 @@ import { colors, type Colors, type Io, width, writeJson } from './io.ts';
 import { progress } from './progress.ts';
 import { table, wrap } from './text.ts';
 
-/** Seconds that one search may take: the whole table is about 80 searches, half of which need more than that. */
-export const RACE_SECONDS = 6;
+/** Seconds that one search may take: several times what the longest one needs on a processor of its own. */
+export const RACE_SECONDS = 60;
+
+export interface RaceArguments {
+  /** Claims; undefined: all that speak of a race. */
+  ids: readonly string[] | undefined;
+  /** Seconds a search, as given; undefined: RACE_SECONDS. */
+  time: unknown;
+  /** Threads. */
+  jobs: number;
+  json: boolean;
+}
 
 /**
  * Judge the races and print them.
  *
  * @param revisions names, one column each
- * @param ids claims; undefined: all that speak of a race
- * @param time seconds a search, as given; undefined: RACE_SECONDS
  */
 export async function runRaces(
   revisions: readonly string[],
-  ids: readonly string[] | undefined,
-  time: unknown,
-  json: boolean,
+  { ids, time, jobs, json }: RaceArguments,
   io: Io,
 ): Promise<void> {
   const seconds = Number(time ?? RACE_SECONDS);
   if (!(seconds > 0)) throw new UsageError(`--time ${String(time)}`, 'give a number of seconds');
-  const { judgeRaces } = await import('@vfio-lab/explore');
+  const { judgeRaces, notSearched } = await import('@vfio-lab/explore');
   const { revision } = await import('@vfio-lab/series');
   for (const name of revisions) revision(name);
   const meter = progress(io, 'races');
@@ -35,14 +41,16 @@ export async function runRaces(
   const rows = await judgeRaces(revisions, {
     ...(ids !== undefined && { ids }),
     time: seconds * 1000,
-    clock: () => performance.now(),
+    jobs,
     stop: (p) => {
-      meter.update(p.done, p.total, `${p.scenario} on ${p.revision}: ${p.executions} executions`);
+      meter.update(p.done, p.total, `${p.executions} executions, ${p.scenario} on ${p.revision}`);
       return interrupt.asked();
     },
   });
   meter.end();
   interrupt.end();
+  const left = [...notSearched(rows, revisions)].map(([rev, claims]) => `${claims.join(' ')} on ${rev}`);
+  if (left.length > 0) io.stderr.write(`vfio-lab: not searched: ${left.join(', ')}\n`);
   if (json) writeJson(io, { revisions, races: rows.map((row) => toJson(row)) });
   else io.stdout.write(`${render(rows, revisions, io).join('\n')}\n`);
 }
