@@ -2,6 +2,10 @@
 // Lets this process, or one started with --import, import TypeScript.
 import { register } from 'node:module';
 import { fileURLToPath } from 'node:url';
+import { setFlagsFromString } from 'node:v8';
+
+// A simulation runs much code a little: compiled without waiting for it to get hot, a search is a third faster.
+setFlagsFromString('--always-sparkplug');
 
 process.env['TSX_TSCONFIG_PATH'] ??= fileURLToPath(new URL('../tsconfig.base.json', import.meta.url));
 const tsx = await import('tsx/esm/api');

@@ -44,6 +44,11 @@ interface ObjectState {
 
 const NONE: readonly number[] = [];
 
+/** Setting a length is slow even when it stays. */
+function empty(list: number[]): void {
+  if (list.length > 0) list.length = 0;
+}
+
 /** What an acquisition depends on since the lock was last taken exclusively. */
 function takenSince(o: ObjectState, kind: number): readonly number[] {
   return kind === ACQUIRE ? o.taken_shared : NONE;
@@ -144,7 +149,7 @@ export class Execution {
         this.#count[t] = 0;
         this.#disabled[t] = !enabled[i];
         this.#enabledBy[t] = -1;
-        this.#disablers[t].length = 0;
+        empty(this.#disablers[t]);
       } else if (this.#disabled[t]) {
         if (enabled[i]) {
           this.#disabled[t] = false;
@@ -214,11 +219,11 @@ export class Execution {
     if (state.stamp !== this.#stamp) {
       state.stamp = this.#stamp;
       state.write = -1;
-      state.reads.length = 0;
-      state.adds.length = 0;
+      empty(state.reads);
+      empty(state.adds);
       state.taken = -1;
-      state.taken_shared.length = 0;
-      state.all.length = 0;
+      empty(state.taken_shared);
+      empty(state.all);
       state.exclusive = false;
     }
     return state;
@@ -320,8 +325,8 @@ export class Execution {
       o.reads.push(j);
     } else {
       for (const r of o.reads) this.#join(j, r);
-      o.reads.length = 0;
-      o.adds.length = 0;
+      empty(o.reads);
+      empty(o.adds);
       o.write = j;
     }
     if (kind === RELEASE) o.exclusive = false;
@@ -330,7 +335,7 @@ export class Execution {
     if ((kind & 1) === 0) {
       o.taken_shared.push(j);
     } else {
-      o.taken_shared.length = 0;
+      empty(o.taken_shared);
       o.taken = j;
     }
   }

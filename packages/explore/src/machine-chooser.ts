@@ -194,7 +194,8 @@ export class MachineChooser implements Policy {
       if (enabled[e] === task) e++;
       n++;
     }
-    list.length = this.#tids.length = this.#ops.length = this.#enabled.length = n;
+    // Setting a length is slow even when it stays.
+    if (list.length !== n) list.length = this.#tids.length = this.#ops.length = this.#enabled.length = n;
     const passed = machine.idles !== this.#idles;
     this.#idles = machine.idles;
     const task = list[this.#chooser.choose(n, this.#tids, this.#ops, this.#enabled, passed)];

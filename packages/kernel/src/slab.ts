@@ -67,7 +67,7 @@ function fails(s: Slab): boolean {
 
 function note<T extends object>(s: Slab, obj: T, what: string): T {
   const t = current as Task | undefined;
-  s.live.set(obj, { what, task: t?.name ?? '', fn: t?.site ?? '', at: now(), seq: ++s.seq });
+  s.live.set(obj, Object.freeze({ what, task: t?.name ?? '', fn: t?.site ?? '', at: now(), seq: ++s.seq }));
   return obj;
 }
 

@@ -60,8 +60,9 @@ export class sysfs_file extends sysfs_node {
 
   constructor(parent: sysfs_dir, attr: sysfs_attribute | null, bin: sysfs_bin_attribute | null) {
     super((attr ?? (bin as sysfs_bin_attribute)).name, parent);
-    this.attr = attr;
-    this.bin = bin;
+    // There are many, and they are not for a checkpoint to keep.
+    this.attr = Object.freeze(attr);
+    this.bin = Object.freeze(bin);
   }
 
   get mode(): number {

@@ -4,11 +4,11 @@ import { hash_of_set, type Task } from '@vfio-lab/sim';
 
 /** Where a class was used for the first time in some way. */
 export interface LockUse {
-  task: string;
+  readonly task: string;
   /** C functions, outermost first. */
-  fns: string[];
+  readonly fns: readonly string[];
   /** What else was held. */
-  held: string[];
+  readonly held: readonly string[];
 }
 
 /** A lock class: all locks initialised under one name. */
@@ -51,7 +51,11 @@ class Class implements LockClass {
 }
 
 function use(task: Task): LockUse {
-  return { task: task.name, fns: [...task.fns], held: task.held.slice(0, -1).map((h) => h.lock.name) };
+  return Object.freeze({
+    task: task.name,
+    fns: Object.freeze([...task.fns]),
+    held: Object.freeze(task.held.slice(0, -1).map((h) => h.lock.name)),
+  });
 }
 
 /** Soft interrupts run here as timer callbacks; nothing ever switches them off alone. */

@@ -13,15 +13,15 @@ import { type LockClass, LockUsage, usage_of } from './lock-usage.ts';
 
 /** "While holding `from`, `to` was taken", with where that was seen first. */
 export interface LockEdge {
-  from: string;
-  to: string;
-  task: string;
+  readonly from: string;
+  readonly to: string;
+  readonly task: string;
   /** C functions, outermost first, that the task was in when it took `to`. */
-  fns: string[];
+  readonly fns: readonly string[];
   /** Those that it was in when it took `from`. */
-  outer_fns: string[];
+  readonly outer_fns: readonly string[];
   /** All that it held when it took `to`, outermost first. */
-  held: string[];
+  readonly held: readonly string[];
 }
 
 /** Classes that lockdep does not validate in the kernel either (lockdep_set_novalidate_class). */
@@ -199,14 +199,14 @@ export class Lockdep implements LockObserver {
 
 function edgeOf(from: string, to: string, task: Task, outer_fns: readonly string[] | undefined): LockEdge {
   const held = task.held.map((h) => h.lock.name);
-  return {
+  return Object.freeze({
     from,
     to,
     task: task.name,
-    fns: [...task.fns],
-    outer_fns: [...(outer_fns ?? [])],
-    held: held.at(-1) === to ? held.slice(0, -1) : held,
-  };
+    fns: Object.freeze([...task.fns]),
+    outer_fns: Object.freeze([...(outer_fns ?? [])]),
+    held: Object.freeze(held.at(-1) === to ? held.slice(0, -1) : held),
+  });
 }
 
 /** The machine's lockdep, when it watches its locks. */

@@ -2,7 +2,7 @@
 import { Semaphore } from 'async-mutex';
 import { access, current, machine, Obj, type Op, point, report, type Task } from '@vfio-lab/sim';
 import { DONE, might_sleep } from './context.ts';
-import { Hold, note_acquired, note_contended, note_released } from './observe.ts';
+import { Hold, note_acquired, note_contended, note_released, Release } from './observe.ts';
 
 /** Acquiring: enabled while the semaphore has a unit to give, so async-mutex never queues and never chooses. */
 class Acquire implements Op {
@@ -12,6 +12,7 @@ class Acquire implements Op {
 
   constructor(obj: mutex) {
     this.obj = obj;
+    Object.freeze(this);
   }
 
   enabled(): boolean {
@@ -25,7 +26,7 @@ export class mutex extends Obj {
   owner: Task | null = null;
   readonly hold = new Hold(this, 'write');
   readonly op_acquire: Op = new Acquire(this);
-  readonly op_release: Op = { kind: 'unlock', obj: this, write: true };
+  readonly op_release: Op = new Release(this, true);
 
   constructor(name = 'mutex') {
     super(name);

@@ -2,7 +2,7 @@
 import { Semaphore } from 'async-mutex';
 import { access, current, machine, Obj, type Op, point, report, type Task } from '@vfio-lab/sim';
 import { DONE, might_sleep } from './context.ts';
-import { Hold, note_acquired, note_contended, note_released } from './observe.ts';
+import { Hold, note_acquired, note_contended, note_released, Release } from './observe.ts';
 
 class Acquire implements Op {
   readonly kind = 'lock';
@@ -12,6 +12,7 @@ class Acquire implements Op {
   constructor(obj: rw_semaphore, write: boolean) {
     this.obj = obj;
     this.write = write;
+    Object.freeze(this);
   }
 
   enabled(): boolean {
@@ -33,8 +34,8 @@ export class rw_semaphore extends Obj {
   readonly spare: Hold[] = [];
   readonly op_read: Op = new Acquire(this, false);
   readonly op_write: Op = new Acquire(this, true);
-  readonly op_up_read: Op = { kind: 'unlock', obj: this, write: false };
-  readonly op_up_write: Op = { kind: 'unlock', obj: this, write: true };
+  readonly op_up_read: Op = new Release(this, false);
+  readonly op_up_write: Op = new Release(this, true);
 
   constructor(name = 'rw_semaphore') {
     super(name);

@@ -2,7 +2,7 @@
 import { Semaphore } from 'async-mutex';
 import { access, current, machine, Obj, type Op, point, report, type Task } from '@vfio-lab/sim';
 import { DONE, local_irq_restore, local_irq_save, pin, unpin } from './context.ts';
-import { Hold, note_acquired, note_contended, note_released } from './observe.ts';
+import { Hold, note_acquired, note_contended, note_released, Release } from './observe.ts';
 
 class Acquire implements Op {
   readonly kind = 'lock';
@@ -11,6 +11,7 @@ class Acquire implements Op {
 
   constructor(obj: spinlock_t) {
     this.obj = obj;
+    Object.freeze(this);
   }
 
   enabled(): boolean {
@@ -24,7 +25,7 @@ export class spinlock_t extends Obj {
   owner: Task | null = null;
   readonly hold = new Hold(this, 'write');
   readonly op_acquire: Op = new Acquire(this);
-  readonly op_release: Op = { kind: 'unlock', obj: this, write: true };
+  readonly op_release: Op = new Release(this, true);
 
   constructor(name = 'spinlock') {
     super(name);

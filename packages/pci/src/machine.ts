@@ -103,7 +103,7 @@ export function pci_parse_resources(text: string): pci_resource_description[] {
     .filter((line) => line.trim() !== '')
     .map((line) => {
       const [start, end, flags] = line.trim().split(/\s+/).map(Number);
-      return { start, end, flags };
+      return Object.freeze({ start, end, flags });
     });
 }
 

@@ -92,14 +92,14 @@ function ATTR(
   show: show_fn | null,
   store: store_fn | null = null,
 ): device_attribute {
-  return {
+  return Object.freeze({
     name,
     mode,
     ...(show === null ? {} : { show: (dev: device) => show(to_pci_dev(dev), dev) }),
     ...(store === null
       ? {}
       : { store: (dev: device, _attr: device_attribute, buf: string) => store(to_pci_dev(dev), buf, dev) }),
-  };
+  });
 }
 
 const RO = (name: string, show: show_fn): device_attribute => ATTR(name, 0o444, show);

@@ -25,8 +25,13 @@ type show_fn = (dev: device) => Awaitable<string | number>;
 type store_fn = (dev: device, buf: string) => Awaitable<number>;
 
 function DEVICE_ATTR(name: string, show: show_fn, store?: store_fn): device_attribute {
-  if (store === undefined) return { name, mode: 0o444, show };
-  return { name, mode: 0o644, show, store: (dev, _attr, buf) => store(dev, buf) };
+  if (store === undefined) return Object.freeze({ name, mode: 0o444, show });
+  return Object.freeze<device_attribute>({
+    name,
+    mode: 0o644,
+    show,
+    store: (dev, _attr, buf) => store(dev, buf),
+  });
 }
 
 /** C: drivers/base/power/sysfs.c control_show() */

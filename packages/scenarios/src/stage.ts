@@ -53,6 +53,8 @@ export class Stage {
   #settled = false;
   #ended = false;
   #end = '';
+  /** Nothing has changed since the state was compared with the checkpoint's. */
+  #looked = false;
   /** How runs end that need not be run to the end; null: all are. */
   #ends: Ends | null = null;
 
@@ -159,8 +161,9 @@ export class Stage {
       this.#used = true;
       return;
     }
-    if (this.#checkpoint !== null) this.#checkpoint.restore();
-    else await this.#boot();
+    if (this.#checkpoint === null) await this.#boot();
+    else if (this.#looked) this.#checkpoint.undo();
+    else this.#checkpoint.restore();
   }
 
   /**
@@ -215,6 +218,7 @@ export class Stage {
     const ends = this.#ends !== null && this.#settled && m.tasks.length === 1 ? this.#ends : null;
     const state = ends?.state() ?? '';
     const before = ends?.find(state);
+    this.#looked = before !== undefined;
     if (before !== undefined) return before;
     const [findings, log, known] = [m.findings.length, m.log.length, this.#known.length];
     this.#ended = false;

@@ -8,6 +8,7 @@
  * 2. Objects keep their identity: what is restored is their content. What was made since is left to the collector.
  * 3. Promises cannot be put back, so no task may be in the middle of something: those there are have not started.
  */
+import { type Kept, KeptArray, KeptBuffer, KeptMap, KeptSet, KeptTable, type Tell } from './kept.ts';
 import type { Machine } from './machine.ts';
 
 /** Told before its machine is restored: what is no plain field any more can be made one again. */
@@ -17,17 +18,20 @@ export interface BeforeRestore {
   at_checkpoint?(): void;
 }
 
-/** Properties that only keep what is computed again when it is missing. */
-const CACHES: ReadonlySet<string | symbol> = new Set(['accesses']);
+/** Properties that only keep what is computed again when it is missing, and those of Obj that never change. */
+const SKIPPED: ReadonlySet<string | symbol> = new Set(['accesses', 'maker', 'made_nr']);
 
 /** Puts the fields of all objects of one shape back. */
 type Filler = (objects: readonly object[], values: readonly unknown[]) => void;
 
-/** Told of what is not as it was kept: where, as a number that is the same each time, and what is there now. */
-export type Tell = (place: number, now: unknown) => void;
-
-/** Looks for fields that are not as they were in all objects of one shape. */
-type Differ = (objects: readonly object[], values: readonly unknown[], place: number, tell: Tell) => void;
+/** Looks for fields that are not as they were in all objects of one shape: tells of each, and puts it into `changed`. */
+type Differ = (
+  objects: readonly object[],
+  values: readonly unknown[],
+  place: number,
+  tell: Tell,
+  changed: unknown[],
+) => void;
 
 interface Shape {
   readonly keys: readonly (string | symbol)[];
@@ -66,9 +70,12 @@ function filler(keys: readonly (string | symbol)[]): Filler {
 function differ(keys: readonly (string | symbol)[]): Differ {
   const tests = keys.map((key, k) => {
     const field = typeof key === 'string' ? `o[${JSON.stringify(key)}]` : `o[keys[${k}]]`;
-    return `now = ${field}; if (now !== v[i + ${k}]) tell(place + i + ${k}, now);`;
+    return `now = ${field}; if (now !== v[i + ${k}]) {
+      changed.push(o, keys[${k}], v[i + ${k}]);
+      tell(place + i + ${k}, now);
+    }`;
   });
-  const code = `return (objects, v, place, tell) => {
+  const code = `return (objects, v, place, tell, changed) => {
     let i = 0, now;
     for (const o of objects) { ${tests.join(' ')} i += ${keys.length}; }
   }`;
@@ -116,7 +123,7 @@ export function reach(
 /** Own data properties that can be stored to. */
 function fieldsOf(object: object): (string | symbol)[] {
   return Reflect.ownKeys(object).filter((key) => {
-    if (CACHES.has(key)) return false;
+    if (SKIPPED.has(key)) return false;
     const property = Object.getOwnPropertyDescriptor(object, key) as PropertyDescriptor;
     return property.writable === true;
   });
@@ -127,11 +134,12 @@ export class Checkpoint {
   readonly roots: readonly unknown[];
   private readonly machine: Machine;
   private readonly shapes = new Map<unknown, Map<string, Shape>>();
-  private readonly records: { object: Record<string, unknown>; keys: ReadonlySet<string> }[] = [];
-  private readonly arrays: { array: unknown[]; items: unknown[] }[] = [];
-  private readonly maps: { map: Map<unknown, unknown>; entries: [unknown, unknown][] }[] = [];
-  private readonly sets: { set: Set<unknown>; items: unknown[] }[] = [];
-  private readonly buffers: { bytes: Uint8Array; saved: Uint8Array }[] = [];
+  private readonly allShapes: Shape[] = [];
+  /** What is kept of objects besides their fields. */
+  private readonly rest: Kept[] = [];
+  /** What differences() has found: objects, keys and values to put back, in threes; and of `rest`. */
+  private readonly changed: unknown[] = [];
+  private readonly changedRest: Kept[] = [];
   private readonly listeners: BeforeRestore[] = [];
 
   /**
@@ -149,105 +157,69 @@ export class Checkpoint {
 
   /** How many objects it keeps. */
   get size(): number {
-    let n = this.arrays.length + this.maps.length + this.sets.length + this.buffers.length;
-    for (const byKeys of this.shapes.values()) for (const shape of byKeys.values()) n += shape.objects.length;
-    return n;
+    return this.allShapes.reduce((n, { objects }) => n + objects.length, this.rest.length);
   }
 
   /** Numbers that differences() tells places by are below this one. */
   get places(): number {
-    let n =
-      this.records.length + this.arrays.length + this.maps.length + this.sets.length + this.buffers.length;
-    for (const byKeys of this.shapes.values()) for (const { values } of byKeys.values()) n += values.length;
-    return n;
+    return this.allShapes.reduce((n, { values }) => n + values.length, this.rest.length);
   }
 
-  /** Go through everything that is kept: the number of its first place, and a key for each of its places. */
+  /** Go through everything that is kept: the number of its first place, and the fields that have one each. */
   each(see: (object: object, place: number, keys: readonly (string | symbol)[]) => void): void {
     let place = 0;
-    for (const byKeys of this.shapes.values()) {
-      for (const { keys, objects } of byKeys.values()) {
-        for (const object of objects) {
-          see(object, place, keys);
-          place += keys.length;
-        }
+    for (const { keys, objects } of this.allShapes) {
+      for (const object of objects) {
+        see(object, place, keys);
+        place += keys.length;
       }
     }
-    const rest = [
-      ...this.records.map(({ object }) => object),
-      ...this.arrays.map(({ array }) => array),
-      ...this.maps.map(({ map }) => map),
-      ...this.sets.map(({ set }) => set),
-      ...this.buffers.map(({ bytes }) => bytes.buffer),
-    ];
-    for (const object of rest) see(object, place++, []);
+    for (const { of } of this.rest) see(of, place++, []);
   }
 
   /**
    * What is not as it was kept, always in the same order. A table, array, Map, Set or buffer is one place, that is told
-   * of with its size and each
-   * of its items, or with its bytes that are other ones.
+   * of with its size and each of its items, or with what differs in it. undo() puts it back.
    */
   differences(tell: Tell): void {
+    const { changed, changedRest } = this;
+    changed.length = changedRest.length = 0;
     let place = 0;
-    for (const byKeys of this.shapes.values()) {
-      for (const shape of byKeys.values()) {
-        shape.differ(shape.objects, shape.values, place, tell);
-        place += shape.values.length;
-      }
+    for (const { differ, objects, values } of this.allShapes) {
+      differ(objects, values, place, tell, changed);
+      place += values.length;
     }
-    for (const { object, keys } of this.records) {
-      for (const key in object) {
-        if (keys.has(key)) continue;
-        tell(place, key);
-        tell(place, object[key]);
+    for (const rest of this.rest) {
+      if (rest.differs()) {
+        changedRest.push(rest);
+        rest.tell(place, tell);
       }
       place++;
     }
-    for (const { array, items } of this.arrays) {
-      if (array.length !== items.length || items.some((item, i) => item !== array[i])) {
-        tell(place, array.length);
-        for (const item of array) tell(place, item);
-      }
-      place++;
-    }
-    for (const { map, entries } of this.maps) {
-      if (!sameEntries(map, entries)) {
-        tell(place, map.size);
-        for (const [key, value] of map) {
-          tell(place, key);
-          tell(place, value);
-        }
-      }
-      place++;
-    }
-    for (const { set, items } of this.sets) {
-      if (!sameItems(set, items)) {
-        tell(place, set.size);
-        for (const item of set) tell(place, item);
-      }
-      place++;
-    }
-    for (const { bytes, saved } of this.buffers) {
-      if (Buffer.compare(bytes, saved) !== 0)
-        for (let i = 0; i < bytes.length; i++) if (bytes[i] !== saved[i]) tell(place, i * 256 + bytes[i]);
-      place++;
-    }
+  }
+
+  /** Put back what differences() has found, when nothing has changed since: cheaper than restore(). */
+  undo(): void {
+    for (const listener of this.listeners) listener.before_restore();
+    const { changed } = this;
+    for (let i = 0; i < changed.length; i += 3)
+      (changed[i] as Record<string | symbol, unknown>)[changed[i + 1] as string] = changed[i + 2];
+    for (const rest of this.changedRest) rest.restore();
+    this.machine.revive();
   }
 
   private keep(object: object): void {
     if (ArrayBuffer.isView(object)) return;
     if (object instanceof ArrayBuffer) {
-      const bytes = new Uint8Array(object);
-      this.buffers.push({ bytes, saved: bytes.slice() });
+      this.rest.push(new KeptBuffer(object));
       return;
     }
     if (Array.isArray(object)) {
-      if (!Object.isFrozen(object)) this.arrays.push({ array: object, items: object.slice() });
+      if (!Object.isFrozen(object)) this.rest.push(new KeptArray(object));
       return;
     }
-    if (object instanceof Map) this.maps.push({ map: object, entries: [...object] });
-    else if (object instanceof Set) this.sets.push({ set: object, items: [...object] });
+    if (object instanceof Map) this.rest.push(new KeptMap(object));
+    else if (object instanceof Set) this.rest.push(new KeptSet(object));
     const keys = fieldsOf(object);
     if ('before_restore' in object) {
       const listener = object as BeforeRestore;
@@ -258,10 +230,7 @@ export class Checkpoint {
     // A literal or a null-prototype object may serve as a table that gains and loses entries.
     const proto: unknown = Object.getPrototypeOf(object);
     if ((proto === Object.prototype || proto === null) && Object.isExtensible(object))
-      this.records.push({
-        object: object as Record<string, unknown>,
-        keys: new Set(Object.keys(object)),
-      });
+      this.rest.push(new KeptTable(object as Record<string, unknown>));
   }
 
   private shape(object: object, keys: readonly (string | symbol)[]): void {
@@ -273,6 +242,7 @@ export class Checkpoint {
     if (shape === undefined) {
       shape = { keys, fill: filler(keys), differ: differ(keys), objects: [], values: [] };
       byKeys.set(id, shape);
+      this.allShapes.push(shape);
     }
     shape.objects.push(object);
     for (const key of keys) shape.values.push((object as Record<string | symbol, unknown>)[key]);
@@ -281,44 +251,8 @@ export class Checkpoint {
   /** Make everything as it was. The machine must not run. */
   restore(): void {
     for (const listener of this.listeners) listener.before_restore();
-    for (const byKeys of this.shapes.values())
-      for (const { fill, objects, values } of byKeys.values()) fill(objects, values);
-    for (const { object, keys } of this.records) {
-      for (const key in object) if (!keys.has(key)) delete object[key];
-    }
-    for (const { array, items } of this.arrays) {
-      if (array.length !== items.length) array.length = items.length;
-      for (let i = 0; i < items.length; i++) array[i] = items[i];
-    }
-    for (const { map, entries } of this.maps) if (!sameEntries(map, entries)) refill(map, entries);
-    for (const { set, items } of this.sets) {
-      if (sameItems(set, items)) continue;
-      set.clear();
-      for (const item of items) set.add(item);
-    }
-    for (const { bytes, saved } of this.buffers) bytes.set(saved);
+    for (const { fill, objects, values } of this.allShapes) fill(objects, values);
+    for (const rest of this.rest) if (rest.differs()) rest.restore();
     this.machine.revive();
   }
-}
-
-function sameEntries(map: Map<unknown, unknown>, entries: readonly [unknown, unknown][]): boolean {
-  if (map.size !== entries.length) return false;
-  let i = 0;
-  for (const [key, value] of map) {
-    if (entries[i][0] !== key || entries[i][1] !== value) return false;
-    i++;
-  }
-  return true;
-}
-
-function refill(map: Map<unknown, unknown>, entries: readonly [unknown, unknown][]): void {
-  map.clear();
-  for (const [key, value] of entries) map.set(key, value);
-}
-
-function sameItems(set: Set<unknown>, items: readonly unknown[]): boolean {
-  if (set.size !== items.length) return false;
-  let i = 0;
-  for (const item of set) if (items[i++] !== item) return false;
-  return true;
 }

@@ -187,7 +187,12 @@ export class Fingerprint {
     if (ArrayBuffer.isView(object)) {
       const { buffer, byteOffset, byteLength } = object;
       this.mix(byteOffset);
-      for (const byte of new Uint8Array(buffer, byteOffset, byteLength)) this.mix(byte);
+      // Whole words where they can be had: there may be thousands.
+      const whole = byteOffset % 4 === 0 ? byteLength >> 2 : 0;
+      const words = new Int32Array(buffer, whole > 0 ? byteOffset : 0, whole);
+      for (let i = 0; i < whole; i++) this.mix(words[i]);
+      const bytes = new Uint8Array(buffer, byteOffset + 4 * whole, byteLength - 4 * whole);
+      for (let i = 0; i < bytes.length; i++) this.mix(bytes[i]);
       return;
     }
     if (Array.isArray(object)) return this.list(object);
@@ -200,12 +205,16 @@ export class Fingerprint {
       for (const item of object) this.value(item);
     }
     if (STATE in object) this.list((object as Required<Summary>)[STATE]());
-    for (const key of Reflect.ownKeys(object)) {
-      if (leftOut(object, key)) continue;
-      const property = Object.getOwnPropertyDescriptor(object, key) as PropertyDescriptor;
-      this.value(typeof key === 'string' ? key : key.description);
-      // An accessor's value is kept elsewhere.
-      if ('value' in property) this.value(property.value);
+    const not = (object as Summary)[NOT_STATE];
+    const fields = object as Record<string | symbol, unknown>;
+    for (const key of Object.keys(object)) {
+      if (not?.includes(key) === true) continue;
+      this.value(key);
+      this.value(fields[key]);
+    }
+    for (const key of Object.getOwnPropertySymbols(object)) {
+      this.mix(numberOf(key.description ?? ''));
+      this.value(fields[key]);
     }
   }
 }

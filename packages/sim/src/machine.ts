@@ -387,13 +387,16 @@ export class Machine {
     for (;;) {
       if (!this.hold_timers) this.fire_due();
       const enabled = this._enabled;
-      enabled.length = 0;
+      const { now } = this.clock;
+      let n = 0;
       let busy = false;
       for (const t of this.tasks) {
         if (t.op.kind !== 'idle') busy = true;
-        if (t.busy_until <= this.clock.now && can_run(t)) enabled.push(t);
+        if (t.busy_until <= now && can_run(t)) enabled[n++] = t;
       }
-      if (enabled.length > 0) {
+      // Setting a length is slow, and one of 0 gives the memory back.
+      if (enabled.length !== n) enabled.length = n;
+      if (n > 0) {
         const next = this.policy.pick(task, enabled);
         if (next.kind === 'user' || next.kind === 'kthread') this.progress = this.clock.now;
         if (enabled.length > 1 && !this.policy.sticky) this.choices.push(next.name);
@@ -481,6 +484,7 @@ class AccessOp implements Op {
     this.kind = kind;
     this.obj = obj;
     this.write = write;
+    Object.freeze(this);
   }
 }
 
