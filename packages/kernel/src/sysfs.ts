@@ -51,11 +51,14 @@ export class sysfs_dir extends sysfs_node {
   readonly children = new Map<string, sysfs_dir | sysfs_file | sysfs_link>();
 }
 
+/** One for all: there are hundreds of attributes that nobody is in. */
+const NOBODY: readonly Task[] = Object.freeze([]);
+
 /** An attribute. While somebody is in its operations it cannot be removed (kernfs active references). */
 export class sysfs_file extends sysfs_node {
   readonly attr: sysfs_attribute | null;
   readonly bin: sysfs_bin_attribute | null;
-  readonly active: Task[] = [];
+  active: readonly Task[] = NOBODY;
   removed = false;
 
   constructor(parent: sysfs_dir, attr: sysfs_attribute | null, bin: sysfs_bin_attribute | null) {
@@ -198,14 +201,14 @@ async function use<T>(f: sysfs_file, fn: () => Awaitable<T>): Promise<T | number
   await access(f, false, 'syscall');
   if (f.removed) return -ENODEV;
   const self = current;
-  f.active.push(self);
+  f.active = [...f.active, self];
   // An active reference is never waited for. C: fs/kernfs/dir.c kernfs_get_active()
   lock_map_acquire('kn->active', true);
   const ret = await fn();
   lock_map_release('kn->active');
   await access(f, true, 'syscall');
   machine.publish(f);
-  f.active.splice(f.active.indexOf(self), 1);
+  f.active = f.active.length === 1 ? NOBODY : f.active.toSpliced(f.active.indexOf(self), 1);
   return ret;
 }
 

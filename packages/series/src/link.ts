@@ -7,7 +7,7 @@
 
 import * as headers from '@vfio-lab/headers';
 import type { Kernel } from '@vfio-lab/headers';
-import { current, machine } from '@vfio-lab/sim';
+import { CONSTANT, current, machine } from '@vfio-lab/sim';
 
 /** The namespace (`import * as x`) of a mirrored file: its functions by C name. */
 export interface Module {
@@ -116,6 +116,10 @@ export class Image {
     }
     this.table = table;
     this.#fields = collectFields(patches);
+  }
+
+  get [CONSTANT](): boolean {
+    return true;
   }
 
   /** The module whose version of a function is in the image; undefined when there is no such function. */

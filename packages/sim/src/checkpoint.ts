@@ -8,7 +8,7 @@
  * 2. Objects keep their identity: what is restored is their content. What was made since is left to the collector.
  * 3. Promises cannot be put back, so no task may be in the middle of something: those there are have not started.
  */
-import { type Kept, KeptArray, KeptBuffer, KeptMap, KeptSet, KeptTable, type Tell } from './kept.ts';
+import { KeptArrays, KeptBuffers, KeptMaps, KeptSets, KeptTables, type Tell } from './kept.ts';
 import type { Machine } from './machine.ts';
 
 /** Told before its machine is restored: what is no plain field any more can be made one again. */
@@ -41,9 +41,13 @@ interface Shape {
   readonly values: unknown[];
 }
 
+/** On a prototype: what instances hold never changes, so a checkpoint does not look into them. */
+export const CONSTANT = Symbol('constant');
+
 /** Its content cannot be seen, or is no state. */
 export function isOpaque(value: object): boolean {
   return (
+    CONSTANT in value ||
     value instanceof Promise ||
     value instanceof WeakMap ||
     value instanceof WeakSet ||
@@ -80,6 +84,31 @@ function differ(keys: readonly (string | symbol)[]): Differ {
     for (const o of objects) { ${tests.join(' ')} i += ${keys.length}; }
   }`;
   return (new Function('keys', code) as (keys: readonly (string | symbol)[]) => Differ)(keys);
+}
+
+/** Objects of a shape from which on code of its own is worth it: such code is cold when it is run. */
+const MANY = 4;
+
+/** What code made by differ() does, for any shape. */
+function differOne(
+  keys: readonly (string | symbol)[],
+  objects: readonly object[],
+  values: readonly unknown[],
+  place: number,
+  tell: Tell,
+  changed: unknown[],
+): void {
+  let i = 0;
+  for (const object of objects as readonly Record<string | symbol, unknown>[]) {
+    for (const key of keys) {
+      const now = object[key];
+      if (now !== values[i]) {
+        changed.push(object, key, values[i]);
+        tell(place + i, now);
+      }
+      i++;
+    }
+  }
 }
 
 /**
@@ -135,11 +164,14 @@ export class Checkpoint {
   private readonly machine: Machine;
   private readonly shapes = new Map<unknown, Map<string, Shape>>();
   private readonly allShapes: Shape[] = [];
-  /** What is kept of objects besides their fields. */
-  private readonly rest: Kept[] = [];
-  /** What differences() has found: objects, keys and values to put back, in threes; and of `rest`. */
+  private readonly tables = new KeptTables();
+  private readonly arrays = new KeptArrays();
+  private readonly maps = new KeptMaps();
+  private readonly sets = new KeptSets();
+  private readonly buffers = new KeptBuffers();
+  private readonly rest = [this.tables, this.arrays, this.maps, this.sets, this.buffers];
+  /** What differences() has found in fields: objects, keys and values to put back, in threes. */
   private readonly changed: unknown[] = [];
-  private readonly changedRest: Kept[] = [];
   private readonly listeners: BeforeRestore[] = [];
 
   /**
@@ -157,12 +189,16 @@ export class Checkpoint {
 
   /** How many objects it keeps. */
   get size(): number {
-    return this.allShapes.reduce((n, { objects }) => n + objects.length, this.rest.length);
+    return this.allShapes.reduce((n, { objects }) => n + objects.length, this.containers);
   }
 
   /** Numbers that differences() tells places by are below this one. */
   get places(): number {
-    return this.allShapes.reduce((n, { values }) => n + values.length, this.rest.length);
+    return this.allShapes.reduce((n, { values }) => n + values.length, this.containers);
+  }
+
+  private get containers(): number {
+    return this.rest.reduce((n, { of }) => n + of.length, 0);
   }
 
   /** Go through everything that is kept: the number of its first place, and the fields that have one each. */
@@ -174,7 +210,7 @@ export class Checkpoint {
         place += keys.length;
       }
     }
-    for (const { of } of this.rest) see(of, place++, []);
+    for (const { of } of this.rest) for (const container of of) see(container, place++, []);
   }
 
   /**
@@ -182,19 +218,17 @@ export class Checkpoint {
    * of with its size and each of its items, or with what differs in it. undo() puts it back.
    */
   differences(tell: Tell): void {
-    const { changed, changedRest } = this;
-    changed.length = changedRest.length = 0;
+    const { changed } = this;
+    changed.length = 0;
     let place = 0;
-    for (const { differ, objects, values } of this.allShapes) {
-      differ(objects, values, place, tell, changed);
+    for (const { differ, keys, objects, values } of this.allShapes) {
+      if (objects.length >= MANY) differ(objects, values, place, tell, changed);
+      else differOne(keys, objects, values, place, tell, changed);
       place += values.length;
     }
     for (const rest of this.rest) {
-      if (rest.differs()) {
-        changedRest.push(rest);
-        rest.tell(place, tell);
-      }
-      place++;
+      rest.differences(place, tell);
+      place += rest.of.length;
     }
   }
 
@@ -204,22 +238,22 @@ export class Checkpoint {
     const { changed } = this;
     for (let i = 0; i < changed.length; i += 3)
       (changed[i] as Record<string | symbol, unknown>)[changed[i + 1] as string] = changed[i + 2];
-    for (const rest of this.changedRest) rest.restore();
+    for (const rest of this.rest) rest.undo();
     this.machine.revive();
   }
 
   private keep(object: object): void {
     if (ArrayBuffer.isView(object)) return;
     if (object instanceof ArrayBuffer) {
-      this.rest.push(new KeptBuffer(object));
+      this.buffers.add(object);
       return;
     }
     if (Array.isArray(object)) {
-      if (!Object.isFrozen(object)) this.rest.push(new KeptArray(object));
+      if (!Object.isFrozen(object)) this.arrays.add(object);
       return;
     }
-    if (object instanceof Map) this.rest.push(new KeptMap(object));
-    else if (object instanceof Set) this.rest.push(new KeptSet(object));
+    if (object instanceof Map) this.maps.add(object);
+    else if (object instanceof Set) this.sets.add(object);
     const keys = fieldsOf(object);
     if ('before_restore' in object) {
       const listener = object as BeforeRestore;
@@ -230,7 +264,7 @@ export class Checkpoint {
     // A literal or a null-prototype object may serve as a table that gains and loses entries.
     const proto: unknown = Object.getPrototypeOf(object);
     if ((proto === Object.prototype || proto === null) && Object.isExtensible(object))
-      this.rest.push(new KeptTable(object as Record<string, unknown>));
+      this.tables.add(object as Record<string, unknown>);
   }
 
   private shape(object: object, keys: readonly (string | symbol)[]): void {
@@ -252,7 +286,7 @@ export class Checkpoint {
   restore(): void {
     for (const listener of this.listeners) listener.before_restore();
     for (const { fill, objects, values } of this.allShapes) fill(objects, values);
-    for (const rest of this.rest) if (rest.differs()) rest.restore();
+    for (const rest of this.rest) rest.restore();
     this.machine.revive();
   }
 }

@@ -1,171 +1,223 @@
 // SPDX-License-Identifier: GPL-2.0-only
-// What a checkpoint keeps of an object besides its fields: one class for each kind of container.
+/*
+ * What a checkpoint keeps of objects besides their fields. There is one class for each kind of container, which keeps all
+ * of that kind: a checkpoint looks at hundreds of them after every run, so each kind is gone through in one loop.
+ */
 
 /** Told of what is not as it was kept: where, as a number that is the same each time, and what is there now. */
 export type Tell = (place: number, now: unknown) => void;
 
-export interface Kept {
-  readonly of: object;
-  differs(): boolean;
-  /** What there is now, when it differs. */
-  tell(place: number, tell: Tell): void;
-  /** To be called when it differs. */
+/** All containers of a kind. Each is one place. */
+export interface Kept<T extends object> {
+  readonly of: readonly T[];
+  add(container: T): void;
+  /** Tell of everything in those that are not as they were, and remember which those are. Places count from `place`. */
+  differences(place: number, tell: Tell): void;
+  /** Put those back that differences() has found. */
+  undo(): void;
   restore(): void;
 }
 
-/** An object that serves as a table: the entries that it has gained. Those that were there are fields. */
-export class KeptTable implements Kept {
-  readonly of: Record<string, unknown>;
-  private readonly keys: ReadonlySet<string>;
+abstract class KeptKind<T extends object, S> implements Kept<T> {
+  readonly of: T[] = [];
+  protected readonly saved: S[] = [];
+  protected readonly changed: number[] = [];
 
-  constructor(of: Record<string, unknown>) {
-    this.of = of;
-    this.keys = new Set(Object.keys(of));
+  abstract add(container: T): void;
+  protected abstract find(changed: number[]): void;
+  protected abstract tell(i: number, place: number, tell: Tell): void;
+  protected abstract put(i: number): void;
+
+  differences(place: number, tell: Tell): void {
+    const { changed } = this;
+    changed.length = 0;
+    this.find(changed);
+    for (const i of changed) this.tell(i, place + i, tell);
   }
 
-  differs(): boolean {
-    for (const key in this.of) if (!this.keys.has(key)) return true;
-    return false;
+  undo(): void {
+    for (const i of this.changed) this.put(i);
   }
 
-  tell(place: number, tell: Tell): void {
-    for (const key in this.of) {
-      if (this.keys.has(key)) continue;
+  restore(): void {
+    this.changed.length = 0;
+    this.find(this.changed);
+    this.undo();
+  }
+}
+
+/** Objects that serve as tables: the entries that they have gained. Those that were there are fields. */
+export class KeptTables extends KeptKind<Record<string, unknown>, ReadonlySet<string>> {
+  override add(table: Record<string, unknown>): void {
+    this.of.push(table);
+    this.saved.push(new Set(Object.keys(table)));
+  }
+
+  protected override find(changed: number[]): void {
+    const { of, saved } = this;
+    for (let i = 0; i < of.length; i++) {
+      for (const key in of[i]) {
+        if (saved[i].has(key)) continue;
+        changed.push(i);
+        break;
+      }
+    }
+  }
+
+  protected override tell(i: number, place: number, tell: Tell): void {
+    const table = this.of[i];
+    for (const key in table) {
+      if (this.saved[i].has(key)) continue;
       tell(place, key);
-      tell(place, this.of[key]);
+      tell(place, table[key]);
     }
   }
 
-  restore(): void {
-    for (const key in this.of) if (!this.keys.has(key)) delete this.of[key];
+  protected override put(i: number): void {
+    const table = this.of[i];
+    for (const key in table) if (!this.saved[i].has(key)) delete table[key];
   }
 }
 
-export class KeptArray implements Kept {
-  readonly of: unknown[];
-  private readonly items: readonly unknown[];
+export class KeptArrays extends KeptKind<unknown[], readonly unknown[]> {
+  /** Numbers of those that were not empty. Most were: then there is only a length to look at. */
+  private readonly filled: number[] = [];
+  private readonly empty: number[] = [];
 
-  constructor(of: unknown[]) {
-    this.of = of;
-    this.items = of.slice();
+  override add(array: unknown[]): void {
+    (array.length === 0 ? this.empty : this.filled).push(this.of.length);
+    this.of.push(array);
+    this.saved.push(array.length === 0 ? NOTHING : array.slice());
   }
 
-  differs(): boolean {
-    const { of, items } = this;
-    if (of.length !== items.length) return true;
-    for (let i = 0; i < items.length; i++) if (of[i] !== items[i]) return true;
-    return false;
-  }
-
-  tell(place: number, tell: Tell): void {
-    tell(place, this.of.length);
-    for (const item of this.of) tell(place, item);
-  }
-
-  restore(): void {
-    const { of, items } = this;
-    of.length = items.length;
-    for (let i = 0; i < items.length; i++) of[i] = items[i];
-  }
-}
-
-export class KeptMap implements Kept {
-  readonly of: Map<unknown, unknown>;
-  private readonly entries: readonly (readonly [unknown, unknown])[];
-
-  constructor(of: Map<unknown, unknown>) {
-    this.of = of;
-    this.entries = [...of];
-  }
-
-  differs(): boolean {
-    const { of, entries } = this;
-    if (of.size !== entries.length) return true;
-    let i = 0;
-    for (const [key, value] of of) {
-      const entry = entries[i++];
-      if (entry[0] !== key || entry[1] !== value) return true;
+  protected override find(changed: number[]): void {
+    const { of, saved, empty, filled } = this;
+    for (const i of empty) if (of[i].length !== 0) changed.push(i);
+    for (const i of filled) {
+      const [array, items] = [of[i], saved[i]];
+      const n = items.length;
+      let k = array.length === n ? 0 : n + 1;
+      while (k < n && array[k] === items[k]) k++;
+      if (k !== n) changed.push(i);
     }
-    return false;
   }
 
-  tell(place: number, tell: Tell): void {
-    tell(place, this.of.size);
-    for (const [key, value] of this.of) {
+  protected override tell(i: number, place: number, tell: Tell): void {
+    const array = this.of[i];
+    tell(place, array.length);
+    for (const item of array) tell(place, item);
+  }
+
+  protected override put(i: number): void {
+    const [array, items] = [this.of[i], this.saved[i]];
+    array.length = items.length;
+    for (let k = 0; k < items.length; k++) array[k] = items[k];
+  }
+}
+
+const NOTHING: readonly unknown[] = [];
+
+export class KeptMaps extends KeptKind<Map<unknown, unknown>, readonly (readonly [unknown, unknown])[]> {
+  override add(map: Map<unknown, unknown>): void {
+    this.of.push(map);
+    this.saved.push([...map]);
+  }
+
+  protected override find(changed: number[]): void {
+    for (let i = 0; i < this.of.length; i++) if (differs(this.of[i], this.saved[i])) changed.push(i);
+  }
+
+  protected override tell(i: number, place: number, tell: Tell): void {
+    tell(place, this.of[i].size);
+    for (const [key, value] of this.of[i]) {
       tell(place, key);
       tell(place, value);
     }
   }
 
-  restore(): void {
-    this.of.clear();
-    for (const [key, value] of this.entries) this.of.set(key, value);
+  protected override put(i: number): void {
+    this.of[i].clear();
+    for (const [key, value] of this.saved[i]) this.of[i].set(key, value);
   }
 }
 
-export class KeptSet implements Kept {
-  readonly of: Set<unknown>;
-  private readonly items: readonly unknown[];
+function differs(map: Map<unknown, unknown>, entries: readonly (readonly [unknown, unknown])[]): boolean {
+  if (map.size !== entries.length) return true;
+  if (entries.length === 0) return false;
+  let i = 0;
+  for (const [key, value] of map) {
+    const entry = entries[i++];
+    if (entry[0] !== key || entry[1] !== value) return true;
+  }
+  return false;
+}
 
-  constructor(of: Set<unknown>) {
-    this.of = of;
-    this.items = [...of];
+export class KeptSets extends KeptKind<Set<unknown>, readonly unknown[]> {
+  override add(set: Set<unknown>): void {
+    this.of.push(set);
+    this.saved.push([...set]);
   }
 
-  differs(): boolean {
-    const { of, items } = this;
-    if (of.size !== items.length) return true;
-    let i = 0;
-    for (const item of of) if (items[i++] !== item) return true;
-    return false;
+  protected override find(changed: number[]): void {
+    for (let i = 0; i < this.of.length; i++) {
+      const [set, items] = [this.of[i], this.saved[i]];
+      let k = set.size === items.length ? 0 : items.length + 1;
+      if (k === 0 && items.length > 0) for (const item of set) if (items[k] === item) k++;
+      if (k !== items.length) changed.push(i);
+    }
   }
 
-  tell(place: number, tell: Tell): void {
-    tell(place, this.of.size);
-    for (const item of this.of) tell(place, item);
+  protected override tell(i: number, place: number, tell: Tell): void {
+    tell(place, this.of[i].size);
+    for (const item of this.of[i]) tell(place, item);
   }
 
-  restore(): void {
-    this.of.clear();
-    for (const item of this.items) this.of.add(item);
+  protected override put(i: number): void {
+    this.of[i].clear();
+    for (const item of this.saved[i]) this.of[i].add(item);
   }
 }
 
-export class KeptBuffer implements Kept {
-  readonly of: ArrayBuffer;
-  private readonly bytes: Uint8Array;
-  private readonly saved: Uint8Array;
-  /** The same in words, as far as there are whole ones. */
-  private readonly words: Int32Array;
-  private readonly savedWords: Int32Array;
+/** A buffer in bytes, and in words as far as there are whole ones. */
+interface Views {
+  readonly bytes: Uint8Array;
+  readonly words: Int32Array;
+}
 
-  constructor(of: ArrayBuffer) {
-    this.of = of;
-    this.bytes = new Uint8Array(of);
-    this.saved = this.bytes.slice();
-    this.words = new Int32Array(of, 0, of.byteLength >> 2);
-    this.savedWords = this.words.slice();
+function views(buffer: ArrayBufferLike): Views {
+  return { bytes: new Uint8Array(buffer), words: new Int32Array(buffer, 0, buffer.byteLength >> 2) };
+}
+
+export class KeptBuffers extends KeptKind<ArrayBuffer, Views> {
+  private readonly now: Views[] = [];
+
+  override add(buffer: ArrayBuffer): void {
+    this.of.push(buffer);
+    this.now.push(views(buffer));
+    this.saved.push(views(buffer.slice(0)));
   }
 
-  differs(): boolean {
-    return Buffer.compare(this.bytes, this.saved) !== 0;
+  protected override find(changed: number[]): void {
+    for (let i = 0; i < this.of.length; i++)
+      if (Buffer.compare(this.now[i].bytes, this.saved[i].bytes) !== 0) changed.push(i);
   }
 
-  tell(place: number, tell: Tell): void {
-    const { bytes, saved, words, savedWords } = this;
-    for (let i = 0; i < words.length; i++) {
-      if (words[i] === savedWords[i]) continue;
-      tell(place, i);
-      tell(place, words[i]);
+  protected override tell(i: number, place: number, tell: Tell): void {
+    const { bytes, words } = this.now[i];
+    const saved = this.saved[i];
+    for (let k = 0; k < words.length; k++) {
+      if (words[k] === saved.words[k]) continue;
+      tell(place, k);
+      tell(place, words[k]);
     }
-    for (let i = 4 * words.length; i < bytes.length; i++) {
-      if (bytes[i] === saved[i]) continue;
-      tell(place, i);
-      tell(place, bytes[i]);
+    for (let k = 4 * words.length; k < bytes.length; k++) {
+      if (bytes[k] === saved.bytes[k]) continue;
+      tell(place, k);
+      tell(place, bytes[k]);
     }
   }
 
-  restore(): void {
-    this.bytes.set(this.saved);
+  protected override put(i: number): void {
+    this.now[i].bytes.set(this.saved[i].bytes);
   }
 }
