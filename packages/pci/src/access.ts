@@ -175,6 +175,12 @@ export function pci_write_config_dword(dev: pci_dev, where: int, val: u32): Prom
   return write_config(dev, where, 4, val);
 }
 
+/** Set or clear block_cfg_access with pci_lock held. A point, for pci_wait_cfg(), which looks without it. */
+async function block_cfg_access(dev: pci_dev, on: boolean): Promise<void> {
+  await access(pci().pci_cfg_wait, true, 'plain');
+  dev.block_cfg_access = on;
+}
+
 /** C: drivers/pci/access.c pci_wait_cfg(): called and left with pci_lock held */
 async function pci_wait_cfg(dev: pci_dev): Promise<void> {
   const core = pci();
@@ -240,7 +246,7 @@ export async function pci_cfg_access_lock(dev: pci_dev): Promise<void> {
   const core = pci();
   await raw_spin_lock_irq(core.pci_lock);
   if (dev.block_cfg_access) await pci_wait_cfg(dev);
-  dev.block_cfg_access = true;
+  await block_cfg_access(dev, true);
   await raw_spin_unlock_irq(core.pci_lock);
 }
 
@@ -250,7 +256,7 @@ export async function pci_cfg_access_trylock(dev: pci_dev): Promise<boolean> {
   let locked = true;
   const flags = await raw_spin_lock_irqsave(core.pci_lock);
   if (dev.block_cfg_access) locked = false;
-  else dev.block_cfg_access = true;
+  else await block_cfg_access(dev, true);
   await raw_spin_unlock_irqrestore(core.pci_lock, flags);
   return locked;
 }
@@ -260,7 +266,7 @@ export async function pci_cfg_access_unlock(dev: pci_dev): Promise<void> {
   const core = pci();
   const flags = await raw_spin_lock_irqsave(core.pci_lock);
   WARN_ON_ONCE(!dev.block_cfg_access, 'pci_cfg_access_unlock: not locked');
-  dev.block_cfg_access = false;
+  await block_cfg_access(dev, false);
   await raw_spin_unlock_irqrestore(core.pci_lock, flags);
   await wake_up_all(core.pci_cfg_wait);
 }

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 // drivers/pci/pci.c (v5.19-rc4), its power section: D-states, wake-up, PME, which ports may use D3.
 
-import { type int, machine, ref, trace } from '@vfio-lab/sim';
+import { access, type int, machine, ref, trace } from '@vfio-lab/sim';
 import { mutex_lock, mutex_unlock } from '@vfio-lab/locking';
 import {
   delayed_work,
@@ -77,10 +77,11 @@ export const PCI_PM_D3COLD_WAIT = 100; // ms
 export const PCIE_RESET_READY_POLL_MS = 60000;
 const PME_TIMEOUT = 1000; // ms
 
-/** Record a change of what software believes. */
-function set_state(dev: pci_dev, state: pci_power_t): void {
-  const was = machine.tracing ? machine.peek(() => dev.current_state) : state;
-  if (was !== state) {
+/** Record a change of what software believes. A point, for pci_config_pm_runtime_get(), which looks without a lock. */
+async function set_state(dev: pci_dev, state: pci_power_t): Promise<void> {
+  const was = machine.peek(() => dev.current_state);
+  if (was !== state) await access(dev.state_obj, true, 'plain');
+  if (was !== state && machine.tracing) {
     trace('pci', `${pci_name(dev)}: ${pci_power_name(was)} -> ${pci_power_name(state)}`, {
       device: pci_name(dev),
       from: pci_power_name(was),
@@ -113,13 +114,13 @@ async function pci_restore_bars(dev: pci_dev): Promise<void> {
 /** Set current_state to what platform and PMCSR say, or `state` without either. C: drivers/pci/pci.c pci_update_current_state() */
 export async function pci_update_current_state(dev: pci_dev, state: pci_power_t): Promise<void> {
   if (acpi_pci_get_power_state(dev) === PCI_D3cold) {
-    set_state(dev, PCI_D3cold);
+    await set_state(dev, PCI_D3cold);
   } else if (dev.pm_cap) {
     const pmcsr = ref(0);
     await pci_read_config_word(dev, dev.pm_cap + R.PCI_PM_CTRL, pmcsr);
-    set_state(dev, PCI_POSSIBLE_ERROR(pmcsr.v, 2) ? PCI_D3cold : pmcsr.v & R.PCI_PM_CTRL_STATE_MASK);
+    await set_state(dev, PCI_POSSIBLE_ERROR(pmcsr.v, 2) ? PCI_D3cold : pmcsr.v & R.PCI_PM_CTRL_STATE_MASK);
   } else {
-    set_state(dev, state);
+    await set_state(dev, state);
   }
 }
 
@@ -133,7 +134,7 @@ export async function pci_refresh_power_state(dev: pci_dev): Promise<void> {
 export async function pci_platform_power_transition(dev: pci_dev, state: pci_power_t): Promise<int> {
   const error = await acpi_pci_set_power_state(dev, state);
   if (!error) await pci_update_current_state(dev, state);
-  else if (!dev.pm_cap) set_state(dev, PCI_D0);
+  else if (!dev.pm_cap) await set_state(dev, PCI_D0);
   return error;
 }
 
@@ -171,11 +172,11 @@ export async function pci_power_up(dev: pci_dev): Promise<int> {
   await acpi_pci_set_power_state(dev, PCI_D0);
   if (!dev.pm_cap) {
     const state = acpi_pci_get_power_state(dev);
-    set_state(dev, state === PCI_UNKNOWN ? PCI_D0 : state);
+    await set_state(dev, state === PCI_UNKNOWN ? PCI_D0 : state);
     return !core.v61 && state === PCI_D0 ? 0 : -EIO;
   }
   if (core.v61 && dev.is_disconnected) {
-    set_state(dev, PCI_D3cold);
+    await set_state(dev, PCI_D3cold);
     return -EIO;
   }
   const pmcsr = ref(0);
@@ -185,7 +186,7 @@ export async function pci_power_up(dev: pci_dev): Promise<int> {
       dev,
       `Unable to change power state from ${pci_power_name(dev.current_state)} to D0, device inaccessible\n`,
     );
-    set_state(dev, PCI_D3cold);
+    await set_state(dev, PCI_D3cold);
     return -EIO;
   }
   const state = pmcsr.v & R.PCI_PM_CTRL_STATE_MASK;
@@ -201,14 +202,14 @@ export async function pci_power_up(dev: pci_dev): Promise<int> {
         soft_reset &&
         (await pci_dev_wait(dev, 'power up D3hot->D0uninitialized', PCIE_RESET_READY_POLL_MS))
       ) {
-        set_state(dev, PCI_D3cold);
+        await set_state(dev, PCI_D3cold);
         return -EIO;
       }
     } else if (state === PCI_D2) {
       udelay(PCI_PM_D2_DELAY);
     }
   }
-  set_state(dev, PCI_D0);
+  await set_state(dev, PCI_D0);
   return need_restore ? 1 : 0;
 }
 
@@ -218,7 +219,7 @@ async function pci_set_full_power_state(dev: pci_dev): Promise<int> {
   if (!dev.pm_cap) return 0;
   const pmcsr = ref(0);
   await pci_read_config_word(dev, dev.pm_cap + R.PCI_PM_CTRL, pmcsr);
-  set_state(dev, pmcsr.v & R.PCI_PM_CTRL_STATE_MASK);
+  await set_state(dev, pmcsr.v & R.PCI_PM_CTRL_STATE_MASK);
   if (dev.current_state !== PCI_D0) {
     pci_info_ratelimited(
       dev,
@@ -234,8 +235,8 @@ async function pci_set_full_power_state(dev: pci_dev): Promise<int> {
 /** C: drivers/pci/pci.c pci_bus_set_current_state() */
 export async function pci_bus_set_current_state(bus: pci_bus | null, state: pci_power_t): Promise<void> {
   if (bus === null) return;
-  await pci_walk_bus(bus, (dev) => {
-    set_state(dev, state);
+  await pci_walk_bus(bus, async (dev) => {
+    await set_state(dev, state);
     return 0;
   });
 }
@@ -252,14 +253,14 @@ async function pci_set_low_power_state(dev: pci_dev, state: pci_power_t): Promis
       dev,
       `Unable to change power state from ${pci_power_name(dev.current_state)} to ${pci_power_name(state)}, device inaccessible\n`,
     );
-    set_state(dev, PCI_D3cold);
+    await set_state(dev, PCI_D3cold);
     return -EIO;
   }
   await pci_write_config_word(dev, dev.pm_cap + R.PCI_PM_CTRL, (pmcsr.v & ~R.PCI_PM_CTRL_STATE_MASK) | state);
   if (state === PCI_D3hot) pci_dev_d3_sleep(dev);
   else if (state === PCI_D2) udelay(PCI_PM_D2_DELAY);
   await pci_read_config_word(dev, dev.pm_cap + R.PCI_PM_CTRL, pmcsr);
-  set_state(dev, pmcsr.v & R.PCI_PM_CTRL_STATE_MASK);
+  await set_state(dev, pmcsr.v & R.PCI_PM_CTRL_STATE_MASK);
   if (dev.current_state !== state) {
     pci_info_ratelimited(
       dev,
@@ -464,6 +465,7 @@ export async function pci_config_pm_runtime_get(dev: pci_dev): Promise<void> {
   if (parent !== null) await pm_runtime_get_sync(parent);
   await pm_runtime_get_noresume(dev.dev);
   await pm_runtime_barrier(dev.dev);
+  await access(dev.state_obj, false, 'plain');
   if (dev.current_state === PCI_D3cold) await pm_runtime_resume(dev.dev);
 }
 

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 // include/linux/pci.h, drivers/pci/pci.h (v5.19-rc4): the structs of the PCI core.
 
-import type { int, u16, u32, u8 } from '@vfio-lab/sim';
+import { type int, Obj, type u16, type u32, type u8 } from '@vfio-lab/sim';
 import { atomic_t, mutex, spinlock_t } from '@vfio-lab/locking';
 import { device, device_driver } from '@vfio-lab/kernel';
 import type { msi_desc } from './msi.ts';
@@ -214,6 +214,8 @@ export class pci_dev {
   devcap: u32 = 0;
   driver: pci_driver | null = null;
   current_state: pci_power_t = PCI_UNKNOWN;
+  /** What a point says that is about current_state. */
+  readonly state_obj = new Obj('current_state');
   imm_ready = false;
   pm_cap: u8 = 0;
   pme_support = 0;

@@ -27,6 +27,8 @@ export type OpKind =
   | 'add'
   | 'read'
   | 'write'
+  /** A plain access that nothing orders, as the kernel has some: it orders nothing either, but a search has to see it. */
+  | 'plain'
   | 'wait'
   | 'idle'
   | 'wake'
