@@ -171,6 +171,8 @@ async function process_one_work(w: worker, entry: work_entry): Promise<void> {
   work.worker = null;
   work.finished = entry.nr;
   entry.wq.in_flight.delete(entry.seq);
+  // For who flushes the queue.
+  machine.publish(entry.wq);
 }
 
 function insert(wq: workqueue_struct, work: work_struct): boolean {
