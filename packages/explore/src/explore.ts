@@ -66,7 +66,7 @@ export interface Exploration {
   strategy: Strategy;
   /** Everything the strategy could reach has been searched. */
   exhausted: boolean;
-  /** Why not: 'time', 'executions', 'interrupted', 'first finding', 'bound', 'steps', 'sampling', or ''. */
+  /** Why not: 'time', 'executions', 'interrupted', 'first finding', 'bound', 'steps', 'data races', 'sampling', or ''. */
   stopped: string;
   /** All schedules with at most so many preemptions have been searched; -1: no such claim. */
   bound: number;
@@ -250,6 +250,11 @@ export async function explore(subject: Subject, opts: ExploreOptions = {}): Prom
   if (exhausted && session.cut > 0) {
     exhausted = false;
     run.stopped = 'steps';
+  }
+  // Where nothing orders two accesses there are more schedules than the search knows of.
+  if (exhausted && [...session.found.values()].some(({ finding }) => finding.kind === 'data-race')) {
+    exhausted = false;
+    run.stopped = 'data races';
   }
   const short: Found[] = [];
   for (const c of session.found.values()) short.push(await shortest(subject, c));
