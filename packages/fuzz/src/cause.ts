@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 // What makes findings of different programs one: the cause, as far as it can be told.
 import type { SubjectFinding } from '@vfio-lab/explore';
+import type { RaceSide } from '@vfio-lab/testbed';
 
 /** After one of these a machine is broken, and what it shows later follows from that. */
 const FATAL: ReadonlySet<string> = new Set(['oops', 'BUG', 'deadlock', 'exception', 'livelock']);
@@ -19,7 +20,7 @@ function plain(text: string): string {
 }
 
 /** What a task is, whichever of its sort. */
-function sort(task: string): string {
+function sortOf(task: string): string {
   return task.replace(/\d+$|:\d+$| [0-9a-f]{4}:.*$/, '');
 }
 
@@ -35,6 +36,11 @@ interface Waiting {
   fns: string[];
 }
 
+/** One side of a data race: the driver's function, or the sort of task with its locks. */
+function accessor({ access, site, task, held }: RaceSide): string {
+  return `${site === '' ? `${sortOf(task)} ${held.join()}` : site} ${access}`;
+}
+
 /** The cause of a finding: its kind, the mirrored function it is in, and what it is about. */
 export function causeOf(f: SubjectFinding): string {
   const fn = f.fns.at(-1) ?? '';
@@ -44,22 +50,29 @@ export function causeOf(f: SubjectFinding): string {
     const parts = (f.detail.tasks as Waiting[]).map((t) => `${t.fns.at(-1) ?? ''} ${plain(t.waits)}`);
     return `${f.kind} ${[...new Set(parts)].sort().join('; ')}`;
   }
+  if (f.kind === 'data-race') {
+    const sides = [f.detail?.before as RaceSide, f.detail?.after as RaceSide].map(accessor).sort();
+    return [f.kind, `${String(f.detail?.struct)}.${String(f.detail?.field)}`, ...sides].join(', ');
+  }
   // A power reference is due where a call comes in, however deep in it the access is.
   if (POWER.has(f.kind)) {
-    const where = f.fns.length > 0 ? f.fns.slice(0, ENTRY).join(' ') : `${sort(f.task)} ${f.held.join()}`;
+    const where = f.fns.length > 0 ? f.fns.slice(0, ENTRY).join(' ') : `${sortOf(f.task)} ${f.held.join()}`;
     return `${f.kind} ${where} ${f.text.split(' ')[0]}`;
   }
   return `${f.kind} ${fn} ${plain(f.text)}`;
 }
 
-/** The findings of a run that are causes of their own: of one task and kind the first, and none after a fatal one. */
+/**
+ * The findings of a run that are causes of their own: of one task and kind the first, and none after a fatal one. Data
+ * races do not follow from each other.
+ */
 export function causesIn(findings: readonly SubjectFinding[]): Map<string, SubjectFinding> {
   const causes = new Map<string, SubjectFinding>();
   const told = new Set<string>();
   for (const f of findings) {
     const who = `${f.kind} ${f.task}`;
     // What is checked at the end is all found by the same task.
-    if (f.task !== 'main' && f.task !== '' && told.has(who)) continue;
+    if (f.kind !== 'data-race' && f.task !== 'main' && f.task !== '' && told.has(who)) continue;
     told.add(who);
     const key = causeOf(f);
     if (!causes.has(key)) causes.set(key, f);

@@ -1,24 +1,17 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
  * Programs one after the other, each under several PCT schedules; the findings by cause, the new ones as small as they
- * can be. The seed decides everything but when the time is up.
+ * can be. Several threads run programs ahead; their reports are put together in the order of the programs. The seed
+ * decides everything but when the time is up.
  */
-import {
-  formatToken,
-  type Found,
-  Pct,
-  replay,
-  type Segment,
-  segmentsOf,
-  shortest,
-  type SubjectFinding,
-} from '@vfio-lab/explore';
-import { causeOf, causesIn } from './cause.ts';
-import { programOf } from './generate.ts';
-import { type KnownFinding, knownFinding } from './known.ts';
+import { setTimeout } from 'node:timers/promises';
+import { formatToken, type Found } from '@vfio-lab/explore';
+import { revision } from '@vfio-lab/series';
+import { Alone, type Crew, Threads } from './crew.ts';
+import { devicesOf } from './devices.ts';
+import type { ProgramJob, ProgramReport, Seen, SmallReport } from './job.ts';
+import { KNOWN, type KnownFinding } from './known.ts';
 import type { Program } from './program.ts';
-import { type Case, shrinkProgram } from './shrink.ts';
-import { ProgramSubject } from './subject.ts';
 
 export interface FuzzOptions {
   revision: string;
@@ -32,7 +25,7 @@ export interface FuzzOptions {
   executions?: number;
   /** Milliseconds of `clock`. */
   time?: number;
-  /** Milliseconds; the search itself never looks at a clock. */
+  /** Milliseconds; the campaign itself never looks at a clock. */
   clock?: () => number;
   /** Schedules for each program. Default 12. */
   schedules?: number;
@@ -44,7 +37,11 @@ export interface FuzzOptions {
   known?: boolean;
   /** Stop with the first program that shows something new. */
   first?: boolean;
-  /** Asked between executions; true: stop and report what there is. */
+  /** Look for data races too. Default true. */
+  races?: boolean;
+  /** Threads. Default 1: this one. What is found is the same with any number, but for when the time is up. */
+  jobs?: number;
+  /** Asked again and again, with one thread between executions; true: stop and report what there is. */
   stop?: (progress: FuzzProgress) => boolean | Promise<boolean>;
 }
 
@@ -83,33 +80,33 @@ export interface FuzzReport {
   seconds: number;
 }
 
-interface Seen {
-  cause: string;
-  finding: SubjectFinding;
-  known: KnownFinding | null;
-  case: Case;
-  runs: number;
+/** A cause, over all programs. */
+interface Total extends Seen {
+  program: Program;
   programs: number;
-  at: number;
   firstProgram: number;
+  /** Made small, or on its way. */
+  small: Promise<SmallReport> | null;
 }
 
-/** The seed of a program, and of its schedules. */
-function seedOf(seed: number, nr: number): number {
-  return (Math.imul(seed, 0x9e3779b1) + Math.imul(nr, 0x85ebca6b)) | 0;
-}
-
-/** Every so many-th execution is run again under its schedule and compared. */
-const RECHECK = 64;
+/** Stopped for one of these, it takes what there is at that moment. */
+const AT_ONCE: ReadonlySet<string> = new Set(['time', 'interrupted']);
+/** Milliseconds between looks at clock and keyboard while others work. */
+const LOOK = 50;
 
 class Campaign {
   readonly #opts: FuzzOptions;
   readonly #clock: () => number;
   readonly #started: number;
-  readonly #seen = new Map<string, Seen>();
+  readonly #crew: Crew;
+  readonly #totals = new Map<string, Total>();
+  /** Jobs that are not done. */
+  readonly #flight = new Set<Promise<unknown>>();
+  /** By program, those that wait for an earlier one. */
+  readonly #reports = new Map<number, ProgramReport>();
+  #sent = 0;
   #programs = 0;
   #executions = 0;
-  #shrinkExecutions = 0;
   #deepest = 0;
   #stopped = '';
 
@@ -117,126 +114,144 @@ class Campaign {
     this.#opts = opts;
     this.#clock = opts.clock ?? ((): number => 0);
     this.#started = this.#clock();
+    const { jobs = 1 } = opts;
+    this.#crew = jobs === 1 ? new Alone(() => this.#over()) : new Threads(jobs);
   }
 
-  async #over(shrinking: boolean): Promise<boolean> {
-    const { executions = Infinity, time = Infinity, stop } = this.#opts;
-    if (this.#stopped !== '') return true;
-    if (!shrinking && this.#executions >= executions) this.#stopped = 'executions';
-    else if (this.#clock() - this.#started >= time) this.#stopped = 'time';
-    else if (stop !== undefined) {
-      const known = [...this.#seen.values()].filter((s) => s.known !== null).length;
-      const fresh = this.#seen.size - known;
-      const progress = { programs: this.#programs, executions: this.#executions, known, fresh, shrinking };
-      if (await stop(progress)) this.#stopped = 'interrupted';
+  /** No more, because of time or the user. */
+  async #over(): Promise<boolean> {
+    const { time = Infinity, stop } = this.#opts;
+    if (AT_ONCE.has(this.#stopped)) return true;
+    if (this.#clock() - this.#started >= time) this.#stopped = 'time';
+    else if (stop !== undefined && (await stop(this.#progress()))) this.#stopped = 'interrupted';
+    if (!AT_ONCE.has(this.#stopped)) return false;
+    this.#crew.hurry();
+    return true;
+  }
+
+  #progress(): FuzzProgress {
+    const known = [...this.#totals.values()].filter((t) => t.known !== null).length;
+    return {
+      programs: this.#programs,
+      executions: this.#executions + this.#crew.underWay,
+      known,
+      fresh: this.#totals.size - known,
+      shrinking: [...this.#totals.values()].some((t) => t.small !== null && this.#flight.has(t.small)),
+    };
+  }
+
+  #job(nr: number): ProgramJob {
+    const {
+      revision,
+      races = true,
+      seed = 1,
+      topology = '',
+      tasks = 4,
+      schedules = 12,
+      depth = 3,
+    } = this.#opts;
+    return { kind: 'program', revision, races, seed, nr, topology, tasks, schedules, depth };
+  }
+
+  #send<T>(job: Promise<T>): Promise<T> {
+    this.#flight.add(job);
+    const done = (): void => void this.#flight.delete(job);
+    job.then(done, done);
+    return job;
+  }
+
+  /** Put the reports together that are next in order. */
+  async #merge(): Promise<void> {
+    const { executions = Infinity } = this.#opts;
+    while (this.#stopped === '' || AT_ONCE.has(this.#stopped)) {
+      const nr = this.#programs + 1;
+      let report = this.#reports.get(nr);
+      if (report === undefined) return;
+      this.#reports.delete(nr);
+      const left = executions - this.#executions;
+      // The limit is in the midst of it.
+      if (report.executions > left) report = await this.#crew.do({ ...this.#job(nr), schedules: left });
+      this.#programs = nr;
+      for (const seen of report.seen) this.#note(seen, report.program);
+      this.#executions += report.executions;
+      this.#deepest = Math.max(this.#deepest, report.deepest);
+      if (this.#executions >= executions) this.#stopped ||= 'executions';
+      if (this.#opts.first === true && [...this.#totals.values()].some((t) => t.known === null))
+        this.#stopped ||= 'first finding';
     }
-    return this.#stopped !== '';
   }
 
-  /** All schedules of one program. */
-  async #program(): Promise<void> {
-    const { revision, seed = 1, topology = '', tasks = 4, schedules = 12, depth = 3 } = this.#opts;
-    const programSeed = seedOf(seed, ++this.#programs);
-    const program = programOf(programSeed, topology, tasks);
-    const subject = new ProgramSubject(program, revision);
-    const pct = new Pct(programSeed, depth);
-    for (let n = 0; n < schedules && !(await this.#over(false)); n++) {
-      pct.begin();
-      const { outcome, findings } = await subject.run(pct);
-      this.#executions++;
-      const causes = causesIn(findings);
-      const segments =
-        causes.size > 0 || this.#executions % RECHECK === 0 ? segmentsOf(pct.execution, subject) : [];
-      if (this.#executions % RECHECK === 0) {
-        const again = await replay(subject, segments);
-        if (again.observation.outcome !== outcome) {
-          const text = 'the schedule gives something else when it is run again';
-          const finding = { kind: 'nondeterminism', text, task: '', fns: [], held: [] };
-          causes.set(causeOf(finding), finding);
-        }
+  #note(seen: Seen, program: Program): void {
+    let total = this.#totals.get(seen.cause);
+    if (total === undefined) {
+      const first = this.#executions + seen.first;
+      total = { ...seen, first, program, programs: 1, firstProgram: this.#programs, small: null };
+      this.#totals.set(seen.cause, total);
+    } else {
+      total.runs += seen.runs;
+      total.programs++;
+      // What is known in one program need not be in another.
+      if (total.known !== null && seen.known === null) {
+        const { finding, known, segments } = seen;
+        Object.assign(total, { finding, known, segments, program, small: null });
       }
-      for (const [cause, finding] of causes) this.#note(cause, finding, program, segments);
-      // Others would not rest either, and they take long.
-      if (findings.some((f) => f.kind === 'livelock')) break;
     }
-    if (pct.deepest > this.#deepest) this.#deepest = pct.deepest;
+    if (total.small === null && this.#shrinks(total)) total.small = this.#send(this.#smallest(total));
   }
 
-  #note(cause: string, finding: SubjectFinding, program: Program, segments: Segment[]): void {
-    const seen = this.#seen.get(cause);
-    if (seen === undefined) {
-      this.#seen.set(cause, {
-        cause,
-        finding,
-        known: knownFinding(finding, this.#opts.revision, program),
-        case: { program, segments },
-        runs: 1,
-        programs: 1,
-        at: this.#executions,
-        firstProgram: this.#programs,
-      });
-      return;
-    }
-    seen.runs++;
-    if (seen.case.program !== program) seen.programs++;
-    // What is known in one program need not be in another.
-    if (seen.known !== null && knownFinding(finding, this.#opts.revision, program) === null) {
-      seen.known = null;
-      Object.assign(seen, { finding, case: { program, segments } });
-    }
+  #shrinks({ known, finding }: Total): boolean {
+    return (known === null || this.#opts.known === true) && finding.kind !== 'nondeterminism';
   }
 
-  #shrinks(seen: Seen): boolean {
-    return (seen.known === null || this.#opts.known === true) && seen.finding.kind !== 'nondeterminism';
-  }
-
-  async #smallest(seen: Seen): Promise<FuzzFinding> {
-    const { revision, shrink = 600 } = this.#opts;
-    const { cause, known } = seen;
-    const stop = (): Promise<boolean> => this.#over(true);
-    const { programs, firstProgram, runs, at } = seen;
-    if (!this.#shrinks(seen)) {
-      const { program, segments } = seen.case;
-      const schedule = formatToken(segments);
-      return {
-        ...{ ...seen.finding, runs, at, schedule, preemptions: -1, steps: -1 },
-        ...{ cause, known, program, programs, firstProgram },
-      };
-    }
+  #smallest({ finding, program, segments }: Total): Promise<SmallReport> {
+    const { revision, races = true, shrink = 600 } = this.#opts;
     // Where nothing rests, an execution takes as long as twenty others.
-    const budget = seen.finding.kind === 'livelock' ? Math.ceil(shrink / 10) : shrink;
-    const made = await shrinkProgram(seen.case, { revision, cause, budget, stop });
-    const best = made.case;
-    this.#shrinkExecutions += made.executions;
-    const subject = new ProgramSubject(best.program, revision);
-    const found = await shortest(
-      subject,
-      { finding: seen.finding, runs, at, segments: best.segments },
-      causeOf,
-    );
-    return { ...found, cause, known, program: best.program, programs, firstProgram };
+    const budget = finding.kind === 'livelock' ? Math.ceil(shrink / 10) : shrink;
+    return this.#crew.do({ kind: 'small', revision, races, finding, case: { program, segments }, budget });
+  }
+
+  /** Keep everybody busy, until there is no more to do. */
+  async #work(): Promise<void> {
+    for (;;) {
+      await this.#over();
+      while (this.#stopped === '' && this.#flight.size < this.#crew.size) {
+        const nr = ++this.#sent;
+        this.#send(this.#crew.do(this.#job(nr)).then((report) => void this.#reports.set(nr, report)));
+      }
+      if (this.#flight.size === 0) return;
+      const waiting = new AbortController();
+      const look = this.#crew.size === 1 ? [] : [setTimeout(LOOK, null, waiting).catch(() => null)];
+      await Promise.race([...this.#flight, ...look]);
+      waiting.abort();
+      await this.#merge();
+    }
   }
 
   async run(): Promise<FuzzReport> {
-    const done = new Map<string, FuzzFinding>();
-    while (!(await this.#over(false))) {
-      await this.#program();
-      for (const seen of this.#seen.values())
-        if (this.#shrinks(seen) && !done.has(seen.cause)) done.set(seen.cause, await this.#smallest(seen));
-      if (this.#opts.first === true && [...done.values()].some((f) => f.known === null))
-        this.#stopped ||= 'first finding';
+    try {
+      await this.#work();
+    } finally {
+      await this.#crew.end();
     }
     const findings: FuzzFinding[] = [];
-    for (const seen of this.#seen.values()) {
-      const small = done.get(seen.cause) ?? (await this.#smallest(seen));
-      findings.push({ ...small, runs: seen.runs, programs: seen.programs });
+    let shrinkExecutions = 0;
+    for (const total of this.#totals.values()) {
+      const { cause, programs, firstProgram, runs, first } = total;
+      const small = await total.small;
+      if (small !== null) shrinkExecutions += small.executions;
+      const found = small?.found ?? {
+        ...{ ...total.finding, schedule: formatToken(total.segments), preemptions: -1, steps: -1 },
+      };
+      const known = KNOWN.find((k) => k.id === total.known) ?? null;
+      const program = small?.program ?? total.program;
+      findings.push({ ...found, runs, at: first, cause, known, program, programs, firstProgram });
     }
     return {
       revision: this.#opts.revision,
       seed: this.#opts.seed ?? 1,
       programs: this.#programs,
       executions: this.#executions,
-      shrinkExecutions: this.#shrinkExecutions,
+      shrinkExecutions,
       deepest: this.#deepest,
       stopped: this.#stopped,
       findings,
@@ -246,6 +261,9 @@ class Campaign {
 }
 
 /** Run random programs on a revision. An unknown revision or topology is an InputError. */
-export function fuzz(opts: FuzzOptions): Promise<FuzzReport> {
+export async function fuzz(opts: FuzzOptions): Promise<FuzzReport> {
+  // Here, where an error keeps what it is.
+  revision(opts.revision);
+  if (opts.topology !== undefined && opts.topology !== '') devicesOf(opts.topology);
   return new Campaign(opts).run();
 }

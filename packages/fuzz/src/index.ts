@@ -7,6 +7,8 @@ export * from './program-scenario.ts';
 export * from './subject.ts';
 export * from './cause.ts';
 export * from './known.ts';
+export * from './known-races.ts';
 export * from './shrink.ts';
+export * from './job.ts';
 export * from './fuzz.ts';
 export * from './saved.ts';

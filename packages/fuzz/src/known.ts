@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 // Findings that are the kernel's own: each checked against the C of its revision, with the functions it is in and why.
 import type { SubjectFinding } from '@vfio-lab/explore';
+import { isKnownRace, KNOWN_DATA_RACES, type KnownDataRace } from './known-races.ts';
 import type { Program } from './program.ts';
 
 export interface KnownFinding {
@@ -10,10 +11,14 @@ export interface KnownFinding {
   revisions: RegExp;
   kinds: readonly string[];
   text: RegExp;
+  /** What is no finding of its own when this one is in the same run: the kind, and the text. */
+  leadsTo?: { kind: string; text: RegExp };
   /** The innermost function of the driver that it is in, when that tells it from others. */
   fn?: RegExp;
   /** The locks held, joined by commas. */
   held?: RegExp;
+  /** Of a data race: the accesses. */
+  race?: KnownDataRace;
   /** What its options or tasks must have in them. */
   program?: RegExp;
   /** Functions of the driver that make it; none: it is the kernel's around it, see the reason. */
@@ -24,7 +29,7 @@ export interface KnownFinding {
 /** Series with a low power, from the patch on that brings it; so far no later one has mended what is said of them. */
 const LOW_POWER = /^v[3-7]/;
 
-export const KNOWN: readonly KnownFinding[] = [
+const FINDINGS: readonly KnownFinding[] = [
   {
     id: 'intx-eventfd-gone',
     revisions: /./,
@@ -69,6 +74,7 @@ export const KNOWN: readonly KnownFinding[] = [
     revisions: /./,
     kinds: ['intx-state'],
     text: /irq \d+ is disabled [12] times$/,
+    leadsTo: { kind: 'lost-interrupt', text: /and the eventfd is not signalled$/ },
     program: /nointxmask/,
     functions: ['vfio_intx_set_signal', 'vfio_intx_handler'],
     reason:
@@ -235,18 +241,39 @@ export const KNOWN: readonly KnownFinding[] = [
   },
 ];
 
-/** The known finding that a finding of a program is, or null. */
-export function knownFinding(f: SubjectFinding, revision: string, program: Program): KnownFinding | null {
+/** All known findings, data races last. */
+export const KNOWN: readonly KnownFinding[] = [
+  ...FINDINGS,
+  ...KNOWN_DATA_RACES.map((k): KnownFinding => {
+    const { id, functions, reason } = k;
+    return { id, revisions: k.revisions ?? /./, kinds: ['data-race'], text: /./, race: k, functions, reason };
+  }),
+];
+
+/**
+ * The known finding that a finding of a program is, or null.
+ *
+ * @param all what else was found in the same run
+ */
+export function knownFinding(
+  f: SubjectFinding,
+  revision: string,
+  program: Program,
+  all: readonly SubjectFinding[] = [],
+): KnownFinding | null {
   const ops = [program.options, ...program.tasks.flatMap((t) => t.ops)].join('\n');
-  return (
+  const find = (one: SubjectFinding): KnownFinding | undefined =>
     KNOWN.find(
       (k) =>
-        k.kinds.includes(f.kind) &&
+        k.kinds.includes(one.kind) &&
         k.revisions.test(revision) &&
-        k.text.test(f.text) &&
-        (k.fn?.test(f.fns.at(-1) ?? '') ?? true) &&
-        (k.held?.test(f.held.join()) ?? true) &&
+        k.text.test(one.text) &&
+        (k.fn?.test(one.fns.at(-1) ?? '') ?? true) &&
+        (k.race === undefined || isKnownRace(k.race, one)) &&
+        (k.held?.test(one.held.join()) ?? true) &&
         (k.program?.test(ops) ?? true),
-    ) ?? null
-  );
+    );
+  const follows = (k: KnownFinding | undefined): boolean =>
+    k?.leadsTo !== undefined && k.leadsTo.kind === f.kind && k.leadsTo.text.test(f.text);
+  return find(f) ?? all.map(find).find(follows) ?? null;
 }

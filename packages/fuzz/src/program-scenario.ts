@@ -63,12 +63,14 @@ const REST_NS = 2e9;
 /** With everybody at rest, and before anything is closed. */
 async function checkAtRest(lab: Lab): Promise<void> {
   await sleep_ns(REST_NS);
-  checkInUse(lab.testbed);
-  for (const bdf of lab.testbed.boundDevices()) {
-    const { count, status } = lab.state(bdf);
-    if (count === 0 && status !== 'suspended')
-      report('awake-at-rest', `${bdf} is ${status} although nothing holds it awake`);
-  }
+  machine.peek(() => {
+    checkInUse(lab.testbed);
+    for (const bdf of lab.testbed.boundDevices()) {
+      const { count, status } = lab.state(bdf);
+      if (count === 0 && status !== 'suspended')
+        report('awake-at-rest', `${bdf} is ${status} although nothing holds it awake`);
+    }
+  });
 }
 
 /** Settings of the host that keep a device awake or in use, back to what they were at boot. */

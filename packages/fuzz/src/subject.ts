@@ -103,7 +103,8 @@ export class ProgramSubject implements Subject {
   error: Error | null = null;
   private lab: Lab | null = null;
 
-  constructor(program: Program, revision: string) {
+  /** @param races look for data races too */
+  constructor(program: Program, revision: string, races = true) {
     this.program = program;
     const scenario = scenarioOf(program, (lab) => {
       this.lab = lab;
@@ -111,7 +112,7 @@ export class ProgramSubject implements Subject {
     this.scenario = new ScenarioSubject(scenario, revision, {
       instrument: true,
       maxSteps: MOST_POINTS,
-      races: false,
+      races,
     });
   }
 

@@ -40,6 +40,108 @@ interface Case {
   ops: Record<string, string[]>;
 }
 
+const BOTH = [
+  `bind ${CARD}`,
+  `bind ${AUDIO}`,
+  'container C0',
+  `group G0 ${CARD}`,
+  'set_container G0 C0',
+  'set_iommu C0 1',
+  `device D0 G0 ${CARD}`,
+  `device D1 G0 ${AUDIO}`,
+];
+const GUEST_MASK = 'wr D0 cfg 4 2 1030';
+const MSI = 'set_irqs D0 DEFD|TRIGGER msi 0 1 efd:E0';
+const RESET = `syswrite ${CARD}/reset 1`;
+
+/** Data races. */
+const RACES: Case[] = [
+  {
+    ...{ id: 'status-shown-unlocked', revision: 'base', topology: 'own-power', setup: opened() },
+    ops: { user0: ['close D0'], host: [`sysread ${CARD}/power/runtime_status`] },
+  },
+  {
+    ...{ id: 'eventfd-polled-unlocked', revision: 'base', topology: 'no-pm', setup: opened(INTX) },
+    ops: { user0: ['poll E0'], user1: ['set_irqs D0 DNONE|TRIGGER intx 0 1'] },
+  },
+  ...['irq-actions-walked-unlocked', 'irq-settings-read-unlocked'].map((id): Case => ({
+    ...{ id, revision: 'base', topology: 'no-pm', setup: opened(INTX) },
+    ops: { user0: ['set_irqs D0 DNONE|TRIGGER intx 0 0'], device: [RING] },
+  })),
+  {
+    ...{ id: 'config-block-awaited-unlocked', revision: 'base', topology: 'no-pm', setup: opened() },
+    ops: { user0: ['reset D0'], host: [`hostcfg_r ${CARD} 0 4`] },
+  },
+  {
+    ...{ id: 'd3cold-allowed-unlocked', revision: 'base', topology: 'gpu', setup: BOTH },
+    ops: { user0: ['close D0', 'close D1'], host: [`syswrite ${CARD}/d3cold_allowed 0`] },
+  },
+  {
+    ...{ id: 'pme-poll-ended-unlocked', revision: 'base', topology: 'gpu', setup: [...BOTH, 'close D0'] },
+    ops: { host: [`syswrite ${CARD}/power/control on`], device: [`pme ${CARD}`] },
+  },
+  {
+    ...{ id: 'd-state-vs-host', revision: 'base', topology: 'nosoftrst', setup: opened('wr D0 cfg 68 2 3') },
+    ops: { user0: ['wr D0 cfg 68 2 0'], host: [RESET] },
+  },
+  {
+    ...{ id: 'd-state-in-open-and-close', revision: 'base', topology: 'sriov', options: 'enable_sriov=1' },
+    ...{ setup: opened('close D0') },
+    ops: { user0: [`device D0 G0 ${CARD}`], host: [VFS] },
+  },
+  {
+    ...{ id: 'msi-vs-host-reset', revision: 'base', topology: 'nosoftrst', setup: opened(MSI) },
+    ops: { user0: ['set_irqs D0 DNONE|TRIGGER msi 0 0'], host: [RESET] },
+  },
+  {
+    ...{ id: 'saved-state-vs-host-reset', revision: 'base', topology: 'nosoftrst', setup: opened() },
+    ops: { user0: ['close D0'], host: [RESET] },
+  },
+  {
+    ...{ id: 'container-closed-vs-unset', revision: 'base', topology: 'no-pm', setup: opened('close D0') },
+    ops: { user0: ['close C0'], user1: ['unset_container G0'] },
+  },
+  ...['intx-set-up-vs-masked', 'intx-mask-vs-set-up'].map((id): Case => ({
+    ...{ id, revision: 'base', topology: 'no-pm', setup: opened() },
+    ops: { user0: [INTX], user1: [GUEST_MASK] },
+  })),
+  {
+    ...{ id: 'intx-eventfd-sent-unlocked', revision: 'base', topology: 'no-pm' },
+    setup: opened(INTX, 'set_irqs D0 DEFD|UNMASK intx 0 1 efd:E2'),
+    ops: { user0: ['efd_wr E2 1'], user1: [INTX], device: [RING] },
+  },
+  {
+    ...{ id: 'hot-reset-vs-suspend', revision: 'base', topology: 'gpu', setup: BOTH },
+    ops: { user0: ['hotreset D1 fds:G0'], user1: ['close D0'] },
+  },
+  {
+    ...{ id: 'exit-resumes-unlocked', revision: 'v4', topology: 'nosoftrst' },
+    ...{ setup: opened('mmap M0 D0 bar0 0 0x1000 rw', 'lp_enter D0') },
+    ops: { user0: ['lp_exit D0'], user1: ['mwr M0 0 4 1'] },
+  },
+  {
+    ...{ id: 'idle-check-vs-unbind', revision: 'base', topology: 'no-pm', setup: opened() },
+    ops: { user0: ['close D0'], host: [`unbind ${CARD}`] },
+  },
+  {
+    ...{ id: 'group-of-new-vf-unlocked', revision: 'base', topology: 'sriov', options: 'enable_sriov=1' },
+    ...{ setup: opened() },
+    ops: { user0: ['hotreset_info D0 argsz=256'], host: [VFS] },
+  },
+  {
+    ...{ id: 'msi-control-written-unlocked', revision: 'base', topology: 'nosoftrst', setup: opened() },
+    ops: { user0: [INTX], user1: ['wr D0 cfg 82 2 1'] },
+  },
+  {
+    ...{ id: 'guest-intx-mask-unlocked', revision: 'base', topology: 'no-pm', setup: opened() },
+    ops: { user0: ['wr D0 cfg 4 2 6'], user1: [GUEST_MASK] },
+  },
+  {
+    ...{ id: 'bar-fixup-unlocked', revision: 'base', topology: 'no-pm', setup: opened() },
+    ops: { user0: ['wr D0 cfg 16 4 0'], user1: ['rd D0 cfg 16 4'] },
+  },
+];
+
 const CASES: Case[] = [
   {
     ...{ id: 'intx-eventfd-gone', revision: 'base', topology: 'no-pm', setup: opened(INTX) },
@@ -141,6 +243,7 @@ const CASES: Case[] = [
     ],
     ops: { user0: ['close D1'], device: [`pme ${CARD}`] },
   },
+  ...RACES,
   {
     ...{ id: 'idle-request-lost', revision: 'v7', topology: 'sriov', setup: [`bind ${CARD}`] },
     ops: { host: [`syswrite ${CARD}/reset 1`, `hostcfg_r ${CARD} 0 4`] },

@@ -44,7 +44,7 @@ async function common_interrupt(desc: irq_desc): Promise<void> {
   desc.vector.irr = false;
   delay_ns(IRQ_ENTRY_NS);
   // A storm would fill the timeline with one and the same line.
-  if (machine.tracing && desc.irqs_unhandled < TRACED_UNHANDLED)
+  if (machine.tracing && machine.peek(() => desc.irqs_unhandled) < TRACED_UNHANDLED)
     trace('irq', `irq ${desc.irq_data.irq} taken`);
   await desc.handle_irq(desc);
   local_irq_restore(flags);
@@ -205,13 +205,18 @@ export function irq_free_msi(irq: int): void {
   irq_free_desc(irq);
 }
 
+/** Is the vector programmed for messages? */
+function takes_messages(desc: irq_desc): boolean {
+  return (desc.status & IRQ_LEVEL) === 0 && irqd_is_activated(desc.irq_data);
+}
+
 /**
  * A message of this vector reached the processor. False when there is no such vector, or none that anybody requested:
  * then the remapping entry is empty and a real host logs a fault.
  */
 export function trigger_msi(irq: int): boolean {
   const desc = irq_to_desc(irq);
-  if (desc === null || (desc.status & IRQ_LEVEL) !== 0 || !irqd_is_activated(desc.irq_data)) return false;
+  if (desc === null || machine.peek(() => !takes_messages(desc))) return false;
   apic_send(desc);
   return true;
 }

@@ -69,6 +69,8 @@ export class file extends Obj {
   f_pos = 0;
   /** References: descriptors, borrowing system calls, mappings, kernel users. */
   f_count = 1;
+  /** Where every reference is dropped; whoever drops the last comes after all others. */
+  readonly puts = new Obj('f_count');
   private_data: unknown = null;
   readonly f_inode: inode;
   /** It left the descriptor table, so any reference may be the last. */
@@ -181,6 +183,7 @@ export function install(files: files_struct, fd: number, f: file): void {
   const slot = files.slot(fd) as fd_slot;
   slot.reserved = false;
   slot.file = f;
+  machine.publish(slot);
   f.closed = false;
   machine.scope(OpenFiles, () => new OpenFiles()).files.add(f);
 }
@@ -267,7 +270,9 @@ async function put_ref(f: file): Promise<void> {
     report('file-refcount', `fput of ${f.name}, which has no references`);
     return;
   }
+  machine.publish(f.puts);
   if (--f.f_count > 0) return;
+  machine.observe(f.puts);
   const t = task_fields_of(current);
   if (t.syscall_depth > 0) {
     t.task_works.push(() => __fput(f));
@@ -310,6 +315,7 @@ export async function close_fd(files: files_struct | null, n: number): Promise<n
   const slot = files?.slot(n) ?? null;
   if (files === null || slot === null) return -EBADF;
   await access(slot, true, 'syscall');
+  machine.observe(slot);
   const f = slot.file;
   if (f === null) return -EBADF;
   slot.file = null;

@@ -485,8 +485,12 @@ export function pci_create_resource_files(dev: pci_dev): void {
   }
 }
 
+function power_state_show(pdev: pci_dev): string {
+  return `${pci_power_name(pdev.current_state)}\n`;
+}
+
 const dev_attrs: device_attribute[] = [
-  RO('power_state', (pdev) => `${pci_power_name(pdev.current_state)}\n`),
+  RO('power_state', power_state_show),
   RO('resource', resource_text),
   RO('vendor', (pdev) => hex(pdev.vendor, 4)),
   RO('device', (pdev) => hex(pdev.device, 4)),

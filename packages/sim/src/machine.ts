@@ -325,6 +325,9 @@ export class Machine {
   /** The running task lets go of `obj` without a scheduling point: who waits for it may go on. */
   publish(_obj: Obj): void {}
 
+  /** The running task comes after all that was published at `obj`, without a scheduling point. */
+  observe(_obj: Obj): void {}
+
   /** What the running task has done so far, for SpawnOptions.after. */
   stamp(): unknown {
     return null;

@@ -17,6 +17,8 @@ export interface KnownRace {
     readonly holding?: string;
     /** Only with no lock at all. */
     readonly unlocked?: true;
+    /** Only outside of the driver. */
+    readonly outside?: true;
     /** The C functions that do it. */
     readonly functions: readonly string[];
   };
@@ -44,9 +46,14 @@ export const KNOWN_RACES: readonly KnownRace[] = [
   {
     struct: 'pci_dev',
     field: 'current_state',
-    side: { access: 'reads', unlocked: true, functions: ['pci_config_pm_runtime_get'] },
+    side: {
+      access: 'reads',
+      unlocked: true,
+      outside: true,
+      functions: ['pci_config_pm_runtime_get', 'power_state_show'],
+    },
     reason:
-      'pci_config_pm_runtime_get() asks for D3cold with a usage count that keeps the device from falling asleep, not from being woken by somebody else at that moment; it then resumes what is awake, which does nothing.',
+      'pci_config_pm_runtime_get() asks for D3cold with a usage count that keeps the device from falling asleep, not from being woken by somebody else at that moment; it then resumes what is awake, which does nothing. power_state_show() just shows the state.',
   },
   {
     struct: 'pci_dev',

@@ -47,6 +47,8 @@ export interface RaceSide {
   /** The C function that accesses the field, and its place in our sources; '' where places are not kept. */
   fn: string;
   at: string;
+  /** The function of the driver that it is in; '' where those are not followed, and outside of them. */
+  site: string;
   held: string[];
 }
 
@@ -56,6 +58,7 @@ function sideOf(access: Access): RaceSide {
     access: access.write ? 'writes' : 'reads',
     marked: access.marked,
     ...siteOf(access.at?.stack),
+    site: access.site,
     held: access.held.slice(0, access.locks).map((lock) => lock.name),
   };
 }
@@ -73,8 +76,8 @@ export interface KnownFinding {
 }
 
 /** What two sides have in common whatever their order and the number of a worker. */
-function sortKey(side: RaceSide): string {
-  return `${side.fn} ${side.task.replace(/:\d+$/, '')} ${side.access}`;
+function sortKey({ fn, site, task, access }: RaceSide): string {
+  return `${fn} ${site} ${task.replace(/:\d+$/, '')} ${access}`;
 }
 
 /**
@@ -103,7 +106,9 @@ export class Races {
     const sides = [before, after].sort((a, b) => (sortKey(a) < sortKey(b) ? -1 : 1));
     const field = `${race.struct}.${race.field}`;
     const place = sides[0].fn !== '' || sides[1].fn !== '';
-    const key = [field, ...sides.map((s) => (place ? `${s.fn} ${s.access}` : sortKey(s)))].join(', ');
+    const key = [field, ...sides.map((s) => (place ? `${s.fn} ${s.site} ${s.access}` : sortKey(s)))].join(
+      ', ',
+    );
     const known = KNOWN_RACES.find((k) => covers(k, race, sides, this.revision));
     // A known race must not hide another one of the same tasks.
     const once = known === undefined ? key : `known ${key}`;
@@ -147,6 +152,7 @@ export function isKnownSide({ side }: KnownRace, s: RaceSide): boolean {
     s.access === side.access &&
     (s.fn === '' || side.functions.includes(s.fn)) &&
     (side.unlocked !== true || s.held.length === 0) &&
+    (side.outside !== true || s.site === '') &&
     (side.without === undefined || !s.held.includes(side.without)) &&
     (side.holding === undefined || s.held.includes(side.holding))
   );

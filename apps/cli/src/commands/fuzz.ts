@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 // vfio-lab fuzz: random programs under random schedules.
 import { mkdirSync, writeFileSync } from 'node:fs';
+import { availableParallelism } from 'node:os';
 import path from 'node:path';
 import type { Story, SubjectFinding, TracedRun } from '@vfio-lab/explore';
 import type { FuzzFinding, FuzzProgress, FuzzReport, ProgramSubject, SavedCase } from '@vfio-lab/fuzz';
@@ -25,6 +26,8 @@ interface Options {
   first?: boolean;
   known?: boolean;
   replay?: string;
+  jobs?: number;
+  races?: boolean;
   json?: boolean;
 }
 
@@ -39,6 +42,8 @@ export function register(cli: CAC, io: Io): void {
     .option('--executions <n>', 'Stop after so many executions: the same for the same seed')
     .option('--seed <n>', 'Seed of programs and schedules', { default: 1 })
     .option('--first', 'Stop with the first new finding')
+    .option('--jobs <n>', 'Threads; what is found is the same with any number (default: one a processor)')
+    .option('--no-races', 'Do not look for data races')
     .option('--known', 'Make the programs of known findings small and write them too')
     .option('--save <folder>', 'Where the programs of new findings are written', { default: 'fuzz-findings' })
     .option('--html <folder>', 'Write a page with a sequence diagram for each new finding')
@@ -69,6 +74,8 @@ async function search(options: Options, io: Io): Promise<number> {
     executions: limit,
     first: options.first === true,
     known: options.known === true,
+    races: options.races !== false,
+    jobs: options.jobs === undefined ? availableParallelism() : count('jobs', options.jobs, 1),
     time: seconds * 1000,
     clock: () => performance.now(),
     stop: (p) => {
@@ -153,7 +160,7 @@ async function replayOne(options: Options, io: Io): Promise<number> {
   const found = [...causesIn(findings)].map(([cause, f]) => ({
     ...f,
     cause,
-    known: knownFinding(f, saved.revision, saved.program)?.id ?? null,
+    known: knownFinding(f, saved.revision, saved.program, findings)?.id ?? null,
   }));
   const status = found.some((f) => f.known === null) ? 1 : 0;
   if (options.json === true) {

@@ -110,6 +110,7 @@ export class Accesses implements AccessObserver {
     const task = current;
     access.epoch = me.last = me.epoch;
     access.task = task;
+    access.site = task.site;
     const { held } = task;
     access.locks = held.length;
     for (let i = 0; i < held.length; i++) access.held[i] = held[i].lock;

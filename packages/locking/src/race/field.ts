@@ -9,6 +9,8 @@ export class Access {
   readonly marked: boolean;
   epoch = 0;
   task: Task | null = null;
+  /** The instrumented function that its task was in, '' where none is. */
+  site = '';
   /** Its stack, when places are wanted, as the engine keeps it: text is made of it only when somebody asks. */
   at: { stack?: string } | null = null;
   /** The locks that its task held: the first `locks` of these. */

@@ -114,6 +114,10 @@ export class RaceMachine extends Machine {
     if (this.watching) this.order.publish(place);
   }
 
+  override observe(place: Obj | Cpu): void {
+    if (this.watching) this.order.observe(place);
+  }
+
   protected override make_cpu(id: number): Cpu {
     return new OrderedCpu(id, this);
   }

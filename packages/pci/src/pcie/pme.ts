@@ -53,17 +53,12 @@ async function pcie_clear_root_pme_status(dev: pci_dev): Promise<void> {
   await pcie_capability_clear_and_set_dword(dev, R.PCI_EXP_RTSTA, 0, R.PCI_EXP_RTSTA_PME);
 }
 
-/** The PME of a device was seen: wake it, and poll it no longer. */
-async function woken(dev: pci_dev): Promise<void> {
-  if (dev.pme_poll) dev.pme_poll = false;
-  await pm_request_resume(dev.dev);
-}
-
 async function pcie_pme_walk_bus(bus: pci_bus | null): Promise<boolean> {
   let ret = false;
   for (const dev of bus?.devices ?? []) {
     if (!pci_is_pcie(dev) && (await pci_check_pme_status(dev))) {
-      await woken(dev);
+      if (dev.pme_poll) dev.pme_poll = false;
+      await pm_request_resume(dev.dev);
       ret = true;
     }
     if (dev.subordinate !== null && (await pcie_pme_walk_bus(dev.subordinate))) ret = true;
@@ -81,7 +76,8 @@ async function pcie_pme_from_pci_bridge(bus: pci_bus, devfn: number): Promise<bo
   return found;
 }
 
-async function pcie_pme_requester(port: pci_dev, req_id: u16): Promise<boolean> {
+/** What pcie_pme_handle_request() looks through. True: the source was found. */
+async function pcie_pme_find(port: pci_dev, req_id: u16): Promise<boolean> {
   const busnr = req_id >> 8;
   const devfn = req_id & 0xff;
   if (port.devfn === devfn && port.bus.number === busnr) {
@@ -104,9 +100,10 @@ async function pcie_pme_requester(port: pci_dev, req_id: u16): Promise<boolean> 
   await up_read(pci().pci_bus_sem);
   if (dev !== undefined) {
     // The device is there, but nothing keeps it or the port awake until its status is read.
-    const found = await pci_check_pme_status(dev);
-    if (found) await woken(dev);
-    return found;
+    if (!(await pci_check_pme_status(dev))) return false;
+    if (dev.pme_poll) dev.pme_poll = false;
+    await pm_request_resume(dev.dev);
+    return true;
   }
   if (devfn === 0) return false;
   pci_info(port, `interrupt generated for non-existent device ${req_id.toString(16)}\n`);
@@ -114,7 +111,7 @@ async function pcie_pme_requester(port: pci_dev, req_id: u16): Promise<boolean> 
 }
 
 async function pcie_pme_handle_request(port: pci_dev, req_id: u16): Promise<void> {
-  if (!(await pcie_pme_requester(port, req_id))) pci_info(port, 'Spurious native interrupt!\n');
+  if (!(await pcie_pme_find(port, req_id))) pci_info(port, 'Spurious native interrupt!\n');
 }
 
 /** C: drivers/pci/pcie/pme.c pcie_pme_work_fn() */
