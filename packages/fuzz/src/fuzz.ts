@@ -153,6 +153,11 @@ class Campaign {
     return { kind: 'program', revision, races, seed, nr, topology, tasks, schedules, depth };
   }
 
+  async #program(nr: number): Promise<void> {
+    this.#reports.set(nr, await this.#crew.do(this.#job(nr)));
+  }
+
+  /** A job is in flight until it is done. The main loop waits for it, and fails with it. */
   #send<T>(job: Promise<T>): Promise<T> {
     this.#flight.add(job);
     const done = (): void => void this.#flight.delete(job);
@@ -216,7 +221,7 @@ class Campaign {
       await this.#over();
       while (this.#stopped === '' && this.#flight.size < this.#crew.size) {
         const nr = ++this.#sent;
-        this.#send(this.#crew.do(this.#job(nr)).then((report) => void this.#reports.set(nr, report)));
+        void this.#send(this.#program(nr));
       }
       if (this.#flight.size === 0) return;
       const waiting = new AbortController();

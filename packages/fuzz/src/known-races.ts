@@ -88,15 +88,6 @@ export const KNOWN_DATA_RACES: readonly KnownDataRace[] = [
       'desc->lock, under which __free_irq() and enable_irq() change other bits of the same words.',
   },
   {
-    id: 'config-block-awaited-unlocked',
-    field: /^pci_dev\.block_cfg_access$/,
-    one: { access: 'reads', without: ['pci_lock'] },
-    other: { access: 'writes', holding: ['pci_lock'] },
-    functions: [],
-    reason:
-      'drivers/pci/access.c: pci_wait_cfg() drops pci_lock to wait for block_cfg_access to be cleared, and looks again under it.',
-  },
-  {
     id: 'd3cold-allowed-unlocked',
     field: /^pci_dev\.(?:bridge_d3|no_d3cold|d3cold_allowed)$/,
     one: { access: 'writes', site: OUTSIDE, task: /^host$/, unlocked: true },

@@ -69,10 +69,6 @@ const RACES: Case[] = [
     ops: { user0: ['set_irqs D0 DNONE|TRIGGER intx 0 0'], device: [RING] },
   })),
   {
-    ...{ id: 'config-block-awaited-unlocked', revision: 'base', topology: 'no-pm', setup: opened() },
-    ops: { user0: ['reset D0'], host: [`hostcfg_r ${CARD} 0 4`] },
-  },
-  {
     ...{ id: 'd3cold-allowed-unlocked', revision: 'base', topology: 'gpu', setup: BOTH },
     ops: { user0: ['close D0', 'close D1'], host: [`syswrite ${CARD}/d3cold_allowed 0`] },
   },

@@ -216,7 +216,7 @@ export class Stage {
   async #goOn(): Promise<End> {
     const m = this.#testbed.machine;
     const ends = this.#ends !== null && this.#settled && m.tasks.length === 1 ? this.#ends : null;
-    const state = ends?.state() ?? '';
+    const state = ends === null ? '' : m.peek(() => ends.state());
     const before = ends?.find(state);
     this.#looked = before !== undefined;
     if (before !== undefined) return before;
