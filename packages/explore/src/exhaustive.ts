@@ -8,7 +8,7 @@
  */
 import { Dpor, type Left, type WakeupNode } from './dpor.ts';
 import { type Job, jobOf, type Numbering, play, record, type Recorded, sameJob } from './job.ts';
-import type { Mate } from './mate.ts';
+import type { Helper } from './mate.ts';
 import type { Session } from './session.ts';
 import type { Subject } from './subject.ts';
 
@@ -26,19 +26,19 @@ export interface Exhaustive {
   left: Left | null;
 }
 
-/** A branch that somebody runs or has run. */
+/** A branch that somebody searches or has searched. */
 interface Ahead {
   job: Job;
-  /** undefined: not yet; null: it could not be taken. */
-  recorded: Recorded | null | undefined;
+  /** The executions below it, those that have been used taken out. undefined: not yet; null: it could not be taken. */
+  records: Recorded[] | null | undefined;
   numbering: Numbering | null;
   done: Promise<void>;
 }
 
-/** Jobs that a mate gets at once: enough to be worth a message, few enough to be back soon. */
-const BATCH = 4;
-/** Records that may wait to be needed. */
-const MOST_AHEAD = 2000;
+/** Executions of a job: enough to be worth a message, few enough to be back soon. */
+const MOST = 16;
+/** Branches that may wait to be needed. */
+const MOST_AHEAD = 500;
 
 /**
  * Search everything, or go on with `resume`.
@@ -51,7 +51,7 @@ export async function exhaust(
   session: Session,
   resume: Left | undefined,
   limits: Limits,
-  mates: readonly Mate[],
+  mates: readonly Helper[],
 ): Promise<Exhaustive> {
   const { tables } = subject;
   const dpor = resume === undefined ? new Dpor() : Dpor.resume(resume, tables);
@@ -74,15 +74,17 @@ export async function exhaust(
   };
 }
 
-/** Has branches run by mates before the search comes to them. */
+/** Has branches searched by mates before the search comes to them. */
 class Scout {
   readonly #subject: Subject;
   readonly #dpor: Dpor;
-  readonly #mates: readonly Mate[];
+  readonly #mates: readonly Helper[];
   readonly #ahead = new Map<WakeupNode, Ahead>();
+  /** The branch that the search is in, when somebody has been there before it. */
+  #here: Ahead | null = null;
   #failed: unknown = null;
 
-  constructor(subject: Subject, dpor: Dpor, mates: readonly Mate[]) {
+  constructor(subject: Subject, dpor: Dpor, mates: readonly Helper[]) {
     this.#subject = subject;
     this.#dpor = dpor;
     this.#mates = mates;
@@ -91,6 +93,9 @@ class Scout {
   /** The next execution of the search. */
   async next(session: Session): Promise<void> {
     const { frames } = this.#dpor;
+    // As many executions as are recorded are below their branch, so the search cannot have left it.
+    const played = this.#play(session);
+    if (played !== null) return played;
     const node = frames.at(-1)?.wut[0];
     if (node === undefined) return session.execute(this.#dpor);
     const job = jobOf(frames, frames.length - 1, 0);
@@ -100,64 +105,67 @@ class Scout {
       await new Promise(setImmediate);
       if (this.#failed !== null) throw this.#failed as Error;
       const ahead = this.#ahead.get(node);
-      if (ahead === undefined || !sameJob(ahead.job, job) || ahead.recorded === null) {
+      if (ahead === undefined || !sameJob(ahead.job, job) || ahead.records === null) {
         this.#ahead.delete(node);
         return session.execute(this.#dpor);
       }
-      if (ahead.recorded !== undefined) {
+      if (ahead.records !== undefined) {
         this.#ahead.delete(node);
-        const { recorded, numbering } = ahead;
-        return session.replayed(this.#dpor, recorded.observation, () =>
-          play(recorded, numbering, this.#dpor),
-        );
+        this.#here = ahead;
+        await this.#play(session);
+        return;
       }
       // A mate is at it: do something else meanwhile.
-      const [other] = this.#open(node, 1);
-      if (other === undefined) await ahead.done;
+      const other = this.#open(node);
+      if (other === null) await ahead.done;
       else await this.#own(other);
     }
   }
 
-  /** Branches that nobody has looked at, those that will be needed first first. */
-  #open(needed: WakeupNode, most: number): { node: WakeupNode; job: Job }[] {
-    const { frames } = this.#dpor;
-    const open: { node: WakeupNode; job: Job }[] = [];
-    for (let at = frames.length - 1; at >= 0 && open.length < most; at--) {
-      const { wut } = frames[at];
-      for (let i = 0; i < wut.length && open.length < most; i++)
-        if (wut[i] !== needed && !this.#ahead.has(wut[i]))
-          open.push({ node: wut[i], job: jobOf(frames, at, i) });
+  /** Go through the next execution that is recorded; null: none is. */
+  #play(session: Session): Promise<void> | null {
+    const recorded = this.#here?.records?.shift();
+    if (recorded === undefined) {
+      this.#here = null;
+      return null;
     }
-    return open;
+    const numbering = this.#here?.numbering ?? null;
+    return session.replayed(this.#dpor, recorded.observation, () => play(recorded, numbering, this.#dpor));
+  }
+
+  /** A branch that nobody has looked at: the one that will be needed last, where most is below. */
+  #open(needed: WakeupNode): { node: WakeupNode; job: Job } | null {
+    const { frames } = this.#dpor;
+    for (const [at, { wut }] of frames.entries())
+      for (let i = wut.length - 1; i >= 0; i--)
+        if (wut[i] !== needed && !this.#ahead.has(wut[i])) return { node: wut[i], job: jobOf(frames, at, i) };
+    return null;
   }
 
   /** Give the mates that have nothing to do something. */
   #share(needed: WakeupNode): void {
     for (const mate of this.#mates) {
       if (mate.busy || this.#ahead.size > MOST_AHEAD) continue;
-      const batch = this.#open(needed, BATCH);
-      if (batch.length === 0) return;
-      const records = mate.run(
-        batch.map(({ job }) => job),
-        this.#subject.tables,
-      );
-      const entries = batch.map(({ node, job }): Ahead => {
-        const entry: Ahead = { job, recorded: undefined, numbering: mate.numbering, done: Promise.resolve() };
-        this.#ahead.set(node, entry);
-        return entry;
-      });
-      const done = records.then(
-        (list) => entries.forEach((entry, i) => void (entry.recorded = list[i])),
+      const open = this.#open(needed);
+      if (open === null) return;
+      const entry: Ahead = {
+        job: open.job,
+        records: undefined,
+        numbering: mate.numbering,
+        done: Promise.resolve(),
+      };
+      this.#ahead.set(open.node, entry);
+      entry.done = mate.run(open.job, MOST, this.#subject.tables).then(
+        (records) => void (entry.records = records),
         (error: unknown) => void (this.#failed ??= error),
       );
-      for (const entry of entries) entry.done = done;
     }
   }
 
   async #own({ node, job }: { node: WakeupNode; job: Job }): Promise<void> {
-    const entry: Ahead = { job, recorded: undefined, numbering: null, done: Promise.resolve() };
+    const entry: Ahead = { job, records: undefined, numbering: null, done: Promise.resolve() };
     this.#ahead.set(node, entry);
-    entry.recorded = await record(this.#subject, job);
+    entry.records = await record(this.#subject, job, 1);
   }
 
   /** Wait for what the mates are at. */

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * One execution as a unit of work, made of data: where it branches off, and what came of it. A search that has the record
- * of an execution goes on as if it had run it.
+ * A branch of a search as a unit of work, made of data: where it branches off, and what came of the executions below it.
+ * What is below depends on nothing else. A search that has their records goes on as if it had run them itself.
  */
 import { type Chooser, Nondeterminism } from './chooser.ts';
 import { Dpor, type Frame, type WakeupNode } from './dpor.ts';
@@ -14,8 +14,8 @@ export interface Job {
   prefix: number[];
   /** Who sleeps there. */
   sleep: number[];
-  /** The branch, and the steps that have to follow. */
-  chain: number[];
+  /** The branch, and what has to follow. */
+  branch: WakeupNode;
 }
 
 export interface Recorded {
@@ -29,15 +29,23 @@ export function jobOf(frames: readonly Frame[], at: number, before: number): Job
   const prefix: number[] = [];
   for (let i = 0; i < at; i++) prefix.push(frames[i].tid, frames[i].op);
   const { sleep, wut } = frames[at];
-  const chain: number[] = [];
-  for (let node: WakeupNode | undefined = wut[before]; node !== undefined; node = node.kids[0])
-    chain.push(node.tid, node.op);
-  return { prefix, sleep: [...sleep, ...wut.slice(0, before).flatMap(({ tid, op }) => [tid, op])], chain };
+  const asleep = wut.slice(0, before).flatMap(({ tid, op }) => [tid, op]);
+  return { prefix, sleep: [...sleep, ...asleep], branch: copyOf(wut[before]) };
 }
 
-/** Two jobs for one branch are the same execution when nobody else sleeps and the same steps follow. */
+/** Two jobs for one branch are the same executions when nobody else sleeps and the same has to follow. */
 export function sameJob(a: Job, b: Job): boolean {
-  return same(a.sleep, b.sleep) && same(a.chain, b.chain) && a.prefix.length === b.prefix.length;
+  return same(a.sleep, b.sleep) && sameNode(a.branch, b.branch) && a.prefix.length === b.prefix.length;
+}
+
+/** The wakeup tree of a branch, which goes on growing. */
+function copyOf({ tid, op, kids }: WakeupNode): WakeupNode {
+  return { tid, op, kids: kids.map(copyOf) };
+}
+
+function sameNode(a: WakeupNode, b: WakeupNode): boolean {
+  if (a.tid !== b.tid || a.op !== b.op || a.kids.length !== b.kids.length) return false;
+  return a.kids.every((kid, i) => sameNode(kid, b.kids[i]));
 }
 
 function same(a: readonly number[], b: readonly number[]): boolean {
@@ -70,28 +78,33 @@ class Recorder extends Dpor {
   }
 
   override end(n: number, tids: readonly number[], ops: readonly OpCode[]): void {
+    super.end(n, tids, ops);
     this.steps.push(-1);
     for (let i = 0; i < n; i++) this.steps.push(tids[i], ops[i]);
   }
 }
 
 /**
- * Run the execution of a job.
+ * Search below a branch, the first `most` executions.
  *
- * @returns null when its branch cannot be taken: the search has to see for itself
+ * @returns them in order; null when the branch cannot be taken: the search has to see for itself
  */
-export async function record(subject: Subject, job: Job): Promise<Recorded | null> {
+export async function record(subject: Subject, job: Job, most: number): Promise<Recorded[] | null> {
   const frame = (tid: number, op: number): Frame => ({ sleep: [], wut: [], tid, op, done: 0, size: 0 });
   const frames: Frame[] = [];
   for (let i = 0; i < job.prefix.length; i += 2) frames.push(frame(job.prefix[i], job.prefix[i + 1]));
-  let wut: WakeupNode[] = [];
-  for (let i = job.chain.length - 2; i >= 0; i -= 2)
-    wut = [{ tid: job.chain[i], op: job.chain[i + 1], kids: wut }];
-  frames.push({ ...frame(-1, 0), sleep: [...job.sleep], wut });
+  const root = frames.push({ ...frame(-1, 0), sleep: [...job.sleep], wut: [job.branch] });
   const recorder = new Recorder(frames);
-  recorder.begin();
-  const observation = await subject.run(recorder);
-  return recorder.infeasible > 0 ? null : { steps: Int32Array.from(recorder.steps), observation };
+  const list: Recorded[] = [];
+  do {
+    recorder.begin();
+    const observation = await subject.run(recorder);
+    if (list.length === 0 && recorder.infeasible > 0) return null;
+    list.push({ steps: Int32Array.from(recorder.steps), observation });
+    recorder.steps.length = 0;
+    // Other branches of the root are other jobs.
+  } while (list.length < most && recorder.advance() && frames.length > root);
+  return list;
 }
 
 /** Numbers of tasks and objects that somebody else has given. */
@@ -100,13 +113,23 @@ export interface Numbering {
   objects: readonly number[];
 }
 
-export function renumberOp(op: OpCode, to: Numbering): OpCode {
+function renumberOp(op: OpCode, to: Numbering): OpCode {
   const kind = kindOf(op);
   return kind === LOCAL || kind === JOIN ? op : opCode(kind, to.objects[objOf(op)]);
 }
 
+/** A job in other numbers. */
+export function renumberedJob({ prefix, sleep, branch }: Job, to: Numbering): Job {
+  const node = ({ tid, op, kids }: WakeupNode): WakeupNode => ({
+    tid: to.tasks[tid],
+    op: renumberOp(op, to),
+    kids: kids.map(node),
+  });
+  return { prefix: renumbered(prefix, to), sleep: renumbered(sleep, to), branch: node(branch) };
+}
+
 /** A list of tasks and operations in other numbers. */
-export function renumbered(v: readonly number[], to: Numbering): number[] {
+function renumbered(v: readonly number[], to: Numbering): number[] {
   return v.map((x, i) => (i % 2 === 0 ? to.tasks[x] : renumberOp(x, to)));
 }
 

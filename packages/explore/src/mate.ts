@@ -10,17 +10,19 @@ export interface NewNames {
   objects: string[];
 }
 
-export interface Batch {
+export interface Errand {
   spec: SubjectSpec;
-  /** Of the numbers in the jobs. */
+  /** Of the numbers in the job. */
   names: NewNames;
-  jobs: Job[];
+  job: Job;
+  /** Executions, at the most. */
+  most: number;
 }
 
-export interface BatchDone {
+export interface ErrandDone {
   /** Of the numbers in the records. */
   names: NewNames;
-  records: (Recorded | null)[];
+  records: Recorded[] | null;
 }
 
 /** Keeps count of the names that have been sent. */
@@ -48,8 +50,17 @@ export class Received implements Numbering {
   }
 }
 
-/** A thread that runs executions for the search. */
-export class Mate {
+/** Searches below branches for somebody else. */
+export interface Helper {
+  /** It has a job. */
+  readonly busy: boolean;
+  /** Of the records it has given. */
+  readonly numbering: Numbering;
+  run(job: Job, most: number, tables: Tables): Promise<Recorded[] | null>;
+}
+
+/** A thread that helps a search. */
+export class Mate implements Helper {
   readonly #pool: Tinypool;
   readonly #spec: SubjectSpec;
   readonly #sent = new Sent();
@@ -69,11 +80,11 @@ export class Mate {
     });
   }
 
-  /** Run jobs, in the numbers of `tables`. One batch at a time. The records are in `numbering`. */
-  async run(jobs: Job[], tables: Tables): Promise<(Recorded | null)[]> {
+  /** Run a job, in the numbers of `tables`. One at a time. The records are in `numbering`. */
+  async run(job: Job, most: number, tables: Tables): Promise<Recorded[] | null> {
     this.busy = true;
-    const batch: Batch = { spec: this.#spec, names: this.#sent.take(tables), jobs };
-    const done = (await this.#pool.run(batch, { name: 'run' })) as BatchDone;
+    const batch: Errand = { spec: this.#spec, names: this.#sent.take(tables), job, most };
+    const done = (await this.#pool.run(batch, { name: 'run' })) as ErrandDone;
     this.numbering.add(done.names, tables);
     this.busy = false;
     return done.records;

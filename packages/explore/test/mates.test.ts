@@ -1,49 +1,75 @@
 // SPDX-License-Identifier: GPL-2.0-only
 import { fileURLToPath } from 'node:url';
 import { describe, expect, it } from 'vitest';
-import { Dpor } from '../src/dpor.ts';
-import { exhaustModel } from '../src/exhaust.ts';
+import type { Tables } from '../src/dpor.ts';
+import { exhaust } from '../src/exhaustive.ts';
 import { explore, type Exploration, type ExploreOptions } from '../src/explore.ts';
-import { jobOf, play, record } from '../src/job.ts';
-import { Mate } from '../src/mate.ts';
+import { type Job, record, type Recorded, renumberedJob } from '../src/job.ts';
+import { type Helper, Mate, Received, Sent } from '../src/mate.ts';
 import { type Model, ModelSubject } from '../src/model.ts';
 import { Session } from '../src/session.ts';
 import { type SubjectSpec, subjectFrom } from '../src/spec.ts';
 import { lastzero } from './classics.ts';
 import { randomProgram } from './random-program.ts';
 
-/** The classes in the order in which a search comes to them. */
-async function order(model: Model, recorded: boolean): Promise<string[]> {
-  const subject = new ModelSubject(model);
-  const { hashes } = new Session(subject, 0);
-  const dpor = new Dpor();
-  const prints: string[] = [];
-  if (!recorded) {
-    exhaustModel(subject, dpor, () => prints.push(dpor.execution.fingerprint(hashes)));
-    return prints;
+/** A mate that is no thread: what it has done comes back some turns of the event loop later. */
+class Neighbour implements Helper {
+  busy = false;
+  readonly numbering = new Received();
+  used = 0;
+  readonly #sent = new Sent();
+  readonly #names = new Received();
+  readonly #subject: ModelSubject;
+  readonly #most: number;
+
+  constructor(model: Model, most: number) {
+    this.#subject = new ModelSubject(model);
+    this.#most = most;
   }
-  do {
-    const job = dpor.frames.length === 0 ? null : jobOf(dpor.frames, dpor.frames.length - 1, 0);
-    const done = job === null ? null : await record(subject, job);
-    dpor.begin();
-    if (done === null) subject.run(dpor);
-    else play(done, null, dpor);
-    prints.push(dpor.execution.fingerprint(hashes));
-  } while (dpor.advance());
-  return prints;
+
+  async run(job: Job, most: number, tables: Tables): Promise<Recorded[] | null> {
+    this.busy = true;
+    const back = new Sent();
+    this.#names.add(this.#sent.take(tables), this.#subject.tables);
+    const records = await record(
+      this.#subject,
+      renumberedJob(structuredClone(job), this.#names),
+      Math.min(most, this.#most),
+    );
+    this.numbering.tasks.length = this.numbering.objects.length = 0;
+    this.numbering.add(back.take(this.#subject.tables), tables);
+    for (let turn = job.prefix.length % 5; turn > 0; turn--) await new Promise(setImmediate);
+    this.used += records?.length ?? 0;
+    this.busy = false;
+    return records;
+  }
 }
 
-describe('a recorded execution', () => {
-  it('is to the search what it would have run itself', async () => {
+/** The classes in the order in which a search comes to them. */
+async function order(model: Model, helpers: readonly Helper[]): Promise<string[]> {
+  const subject = new ModelSubject(model);
+  const session = new Session(subject, 0);
+  const limits = { executions: Infinity, first: false, stop: () => '' };
+  await exhaust(subject, session, undefined, limits, helpers);
+  // A set keeps the order in which it came to know its members.
+  return [...session.classes];
+}
+
+describe('recorded executions', () => {
+  it('are to the search what it would have run itself', async () => {
     let executions = 0;
+    let used = 0;
     for (let seed = 1; executions < 2000; seed++) {
       const model = randomProgram(seed, seed % 2 === 0);
-      const direct = await order(model, false);
-      if (direct.length > 300) continue;
-      executions += direct.length;
-      expect([seed, await order(model, true)]).toEqual([seed, direct]);
+      const alone = await order(model, []);
+      if (alone.length > 300) continue;
+      executions += alone.length;
+      const neighbours = [new Neighbour(model, 1 + (seed % 7)), new Neighbour(model, 16)];
+      expect([seed, await order(model, neighbours)]).toEqual([seed, alone]);
+      used += neighbours.reduce((n, neighbour) => n + neighbour.used, 0);
     }
-    expect((await order(lastzero(5), true)).length).toBe(64);
+    expect(used).toBeGreaterThan(executions / 4);
+    expect(await order(lastzero(5), [new Neighbour(lastzero(5), 16)])).toHaveLength(64);
   });
 });
 
