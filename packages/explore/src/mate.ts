@@ -11,7 +11,6 @@ export interface NewNames {
 }
 
 export interface Errand {
-  spec: SubjectSpec;
   /** Of the numbers in the job. */
   names: NewNames;
   job: Job;
@@ -64,8 +63,13 @@ export class Mate implements Helper {
   readonly #pool: Tinypool;
   readonly #spec: SubjectSpec;
   readonly #sent = new Sent();
+  /** The thread is there, or has failed. */
+  readonly started: Promise<void>;
+  #failed: unknown = null;
+  #ended = false;
   readonly numbering = new Received();
-  busy = false;
+  /** Until it is there, too. */
+  busy = true;
 
   constructor(spec: SubjectSpec) {
     this.#spec = spec;
@@ -78,19 +82,34 @@ export class Mate implements Helper {
       // A simulation makes much that dies young.
       resourceLimits: { maxYoungGenerationSizeMb: 64 },
     });
+    this.started = this.#start();
+  }
+
+  async #start(): Promise<void> {
+    try {
+      await this.#pool.run(this.#spec, { name: 'start' });
+      this.busy = false;
+    } catch (error) {
+      // The search may be over before the thread is there.
+      if (!this.#ended) this.#failed = error;
+    }
   }
 
   /** Run a job, in the numbers of `tables`. One at a time. The records are in `numbering`. */
   async run(job: Job, most: number, tables: Tables): Promise<Recorded[] | null> {
     this.busy = true;
-    const batch: Errand = { spec: this.#spec, names: this.#sent.take(tables), job, most };
+    const batch: Errand = { names: this.#sent.take(tables), job, most };
     const done = (await this.#pool.run(batch, { name: 'run' })) as ErrandDone;
     this.numbering.add(done.names, tables);
     this.busy = false;
     return done.records;
   }
 
+  /** @throws what kept the thread from being of any help */
   async end(): Promise<void> {
+    this.#ended = true;
     await this.#pool.destroy();
+    await this.started;
+    if (this.#failed !== null) throw this.#failed as Error;
   }
 }

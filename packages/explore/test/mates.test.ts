@@ -76,6 +76,7 @@ describe('recorded executions', () => {
 describe('a search with a mate', () => {
   async function search(spec: SubjectSpec, opts: ExploreOptions = {}): Promise<Exploration> {
     const mates = [new Mate(spec)];
+    await mates[0].started;
     try {
       return await explore(await subjectFrom(spec), { mates, ...opts });
     } finally {
