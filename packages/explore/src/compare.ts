@@ -2,7 +2,8 @@
 // Two searches of one scenario on two revisions: what a user can come to see on each, and on only one.
 import { STYLE } from './diagram-style.ts';
 import type { Exploration } from './explore.ts';
-import type { Found } from './shrink.ts';
+import { type Found, shortestTo } from './shrink.ts';
+import type { Subject } from './subject.ts';
 
 /** One search with the name of its revision. */
 export interface Side {
@@ -54,6 +55,21 @@ export function compareSearches(a: Side, b: Side): Comparison {
     findingsOnlySecond: b.result.findings.filter((f) => !ka.has(f.kind)),
     proved: a.result.exhausted && b.result.exhausted,
   };
+}
+
+/** Give the outcomes that only one of two searches reached the shortest schedule that is found, at most so many of each. */
+export async function shortenOnly(
+  a: Side,
+  b: Side,
+  subjects: readonly [Subject, Subject],
+  most = 10,
+): Promise<void> {
+  const { onlyFirst, onlySecond } = compareSearches(a, b);
+  for (const [i, only] of [onlyFirst, onlySecond].entries()) {
+    const { outcomes } = [a, b][i].result;
+    for (const { outcome, runs, schedule } of only.slice(0, most))
+      outcomes.set(outcome, { runs, schedule: await shortestTo(subjects[i], outcome, schedule) });
+  }
 }
 
 function html(text: string): string {

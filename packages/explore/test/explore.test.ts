@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 import { scenarioByName } from '@vfio-lab/scenarios';
 import { describe, expect, it } from 'vitest';
+import { compareSearches, shortenOnly } from '../src/compare.ts';
 import { explore, type Exploration } from '../src/explore.ts';
 import { replay } from '../src/session.ts';
 import type { Left } from '../src/dpor.ts';
@@ -125,6 +126,34 @@ describe('findings', () => {
     const again = await replay(new ModelSubject(lostUpdate()), parseToken(f.schedule));
     expect(again.observation.findings.map((x) => x.kind)).toEqual(['assertion']);
     expect(again.replay.leftAt).toBe(0);
+  });
+
+  it('and so have outcomes that only one of two searches comes to', async () => {
+    const counted = (atomic: boolean): Model =>
+      defineModel('counted', (m) => {
+        const [x, other] = [m.variable('x', 0), m.variable('other', 0)];
+        for (const name of ['a', 'b']) {
+          m.task(name, function* (): Body {
+            for (let i = 0; i < 3; i++) yield* other.read();
+            if (atomic) yield* x.add(1);
+            else yield* x.write((yield* x.read()) + 1);
+          });
+        }
+        m.check(() => `counted to ${x.value}`);
+      });
+    const [plain, atomic] = [false, true].map((a) => new ModelSubject(counted(a)));
+    const a = { revision: 'plain', result: await explore(plain, { strategy: 'random', executions: 100 }) };
+    const b = { revision: 'atomic', result: await explore(atomic) };
+    const before = a.result.outcomes.get('counted to 1')?.schedule ?? '';
+    await shortenOnly(a, b, [plain, atomic]);
+    const { onlyFirst, onlySecond, both } = compareSearches(a, b);
+    expect([onlySecond, both.map((o) => o.outcome)]).toEqual([[], ['counted to 2']]);
+    const [{ outcome, schedule }] = onlyFirst;
+    expect(outcome).toBe('counted to 1');
+    expect(schedule.length).toBeLessThan(before.length);
+    const again = await replay(plain, parseToken(schedule));
+    expect(again.observation.outcome).toBe('counted to 1');
+    expect(again.replay.preemptions).toBe(1);
   });
 
   it('every execution replays from its token', async () => {

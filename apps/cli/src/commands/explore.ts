@@ -80,7 +80,7 @@ export function register(cli: CAC, io: Io): void {
 }
 
 async function run(what: string | undefined, options: Options, io: Io): Promise<number> {
-  const { STRATEGIES, compareSearches, stacksOf } = await import('@vfio-lab/explore');
+  const { STRATEGIES, compareSearches, shortenOnly, stacksOf } = await import('@vfio-lab/explore');
   if (!(STRATEGIES as readonly string[]).includes(options.strategy)) {
     throw new UsageError(`no strategy "${options.strategy}"`, `there are ${STRATEGIES.join(', ')}`);
   }
@@ -97,6 +97,10 @@ async function run(what: string | undefined, options: Options, io: Io): Promise<
   const results: Exploration[] = [];
   for (const revision of isFile(what) ? [''] : revisions)
     results.push(await one(what, revision, options, io));
+  if (results.length > 1) {
+    const [a, b] = results.map((result, i) => ({ revision: revisions[i], result }));
+    await shortenOnly(a, b, [await subjectOf(what, a.revision), await subjectOf(what, b.revision)]);
+  }
   if (options.json === true) writeJson(io, toJson(what, revisions, results, compareSearches));
   else {
     for (const [i, r] of results.entries()) {
@@ -345,7 +349,7 @@ function render(
     lines.push(
       `  ${r.left.frames.length === 0 ? 'the search depth first had not begun' : `about ${r.remaining} executions are left`}: --save <file> keeps the place, --resume <file> goes on`,
     );
-  if (r.bound >= 0) lines.push(`  all schedules with at most ${r.bound} preemptions`);
+  if (r.bound >= 0) lines.push(`  all schedules with at most ${preemptions(r.bound)}`);
   if (r.pctBound > 0)
     lines.push(
       `  every execution of pct hits a bug of its depth with a probability of at least ${r.pctBound.toExponential(1)}`,
