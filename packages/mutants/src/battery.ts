@@ -78,7 +78,7 @@ export class Battery {
         : [
             {
               program,
-              subject: new ObservedScenario(program.scenario, mutant),
+              subject: observed(program, mutant),
               left: this.#schedulesOf(program),
             },
           ],
@@ -138,7 +138,7 @@ export class Battery {
     const now = await mutant.run(scheduleOf(seed));
     let known = this.#schedules.get(scenario);
     if (known === undefined) {
-      known = { subject: new ObservedScenario(scenario, this.revision), seen: new Set(), upTo: 0 };
+      known = { subject: observed(program, this.revision), seen: new Set(), upTo: 0 };
       this.#schedules.set(scenario, known);
     }
     const { seen, subject } = known;
@@ -147,8 +147,7 @@ export class Battery {
       program.kind === 'random'
         ? now.lines.filter((line) => /^(?:finding|oops|livelock)/.test(line))
         : now.lines;
-    const strange = (): string | undefined =>
-      lines.find((line) => !seen.has(general(line)) && !isKnown(program, line));
+    const strange = (): string | undefined => lines.find((line) => !seen.has(general(line)));
     if (strange() === undefined) return null;
     // The unchanged driver gets many more chances than the mutant had.
     const chances = CHANCES[program.kind === 'random' ? 'random' : 'others'];
@@ -163,15 +162,18 @@ export class Battery {
   }
 }
 
-/** Findings that differ in numbers only are one: which BAR, which interrupt. */
-function general(line: string): string {
-  return line.startsWith('finding') ? line.replace(/\d+/g, 'N') : line;
+/** A program of several tasks. The scenarios of the library come to few ends, the others to many. */
+function observed(program: Program, revision: string): ObservedScenario {
+  return new ObservedScenario(program.scenario as Scenario, revision, {
+    alike: program.kind === 'scenario',
+    known: program.known,
+  });
 }
 
-/** A finding that the unchanged driver is known for, though not under these schedules. */
-function isKnown(program: Program, line: string): boolean {
-  const [, kind, text] = /^finding (\S+): (.*)$/s.exec(line) ?? [];
-  return kind !== undefined && (program.known?.(kind, text) ?? false);
+/** Findings that differ in numbers only are one: which BAR, which interrupt. Of a data race only its name counts. */
+function general(line: string): string {
+  if (!line.startsWith('finding')) return line;
+  return (line.startsWith(RACE) ? line.replace(/ \(.*$/, '') : line).replace(/\d+/g, 'N');
 }
 
 function once(scenario: Scenario, revision: string): Promise<Shown> {
@@ -187,6 +189,8 @@ const SOME = 10;
 
 /** Schedules under which the unchanged driver may show it as well. */
 const CHANCES = { random: 300, others: 1500 };
+
+const RACE = 'finding data-race: ';
 
 /** To use a field without its lock less than before is no fault. */
 const UNGUARDED = 'finding unguarded';

@@ -12,6 +12,7 @@ import {
   compareTraces,
   type IndexEntry,
   parseScript,
+  type RaceSide,
   readMachineFile,
   readTrace,
   recordingsDir,
@@ -36,7 +37,14 @@ function failure(error: unknown): string {
 }
 
 function finding(f: Finding): string {
-  return `finding ${f.kind}: ${f.text}`;
+  return `finding ${f.kind}: ${f.kind === 'data-race' ? raceText(f) : f.text}`;
+}
+
+/** A data race is the same whatever locks its tasks hold: what names it comes first, the rest in parentheses. */
+function raceText({ text, detail }: Finding): string {
+  const sides = [detail.before, detail.after] as RaceSide[];
+  const does = sides.map(({ site, task, access }) => `${site === '' ? task : `${site}()`} ${access}`);
+  return [`${String(detail.struct)}.${String(detail.field)}`, ...does.toSorted()].join(', ') + ` (${text})`;
 }
 
 /** Lines of the kernel log that say that something is wrong. */
@@ -48,35 +56,44 @@ export interface Shown {
   readonly schedule: string;
 }
 
+export interface ObserveOptions {
+  /** Many of its runs end alike, so that it is worth keeping how. */
+  readonly alike?: boolean;
+  /** A finding, of those of a run, that is not told. */
+  readonly known?: ((f: Finding, all: readonly Finding[]) => boolean) | undefined;
+}
+
 /** A scenario on a revision, to be observed under one schedule after another. */
 export class ObservedScenario {
   readonly #scenario: Scenario;
   readonly #revision: string;
+  readonly #options: ObserveOptions;
   #stage: Stage | null = null;
-  #states: string[] = [];
 
-  constructor(scenario: Scenario, revision: string) {
+  constructor(scenario: Scenario, revision: string, options: ObserveOptions = {}) {
     this.#scenario = scenario;
     this.#revision = revision;
+    this.#options = options;
   }
 
   async #set(guarded: boolean): Promise<Stage> {
     const stage = await Stage.set(this.#scenario, {
       revision: guarded ? guardedName(this.#revision) : this.#revision,
-      instrument: guarded,
       maxSteps: SCENARIO_STEPS,
-      inspect: (_lab, when) =>
-        this.#states.push(...deviceStates().map((line) => `state after ${when}: ${line}`)),
+      inspect: (when) => deviceStates().map((line) => `state after ${when}: ${line}`),
+      instrument: true,
+      ...(!guarded && { races: 'tasks' }),
     });
-    if (!guarded) stage.keep();
+    if (!guarded) stage.keep(this.#options.alike);
     return stage;
   }
 
-  /** What one run shows. Under the default schedule fields are guarded. Never throws. */
+  /**
+   * What one run shows. Under the default schedule fields are guarded, under others data races are found. Never throws.
+   */
   async run(schedule: Schedule): Promise<Shown> {
     const onlyOne = schedule.kind === 'default';
     let run: ScenarioRun;
-    this.#states = [];
     try {
       // Kept for further runs when there are to be some.
       const stage = onlyOne ? null : (this.#stage ??= await this.#set(false));
@@ -87,11 +104,13 @@ export class ObservedScenario {
     // Under another schedule the log comes in another order, and not all is settled after the programs.
     const log = onlyOne ? run.log : run.log.filter((line) => ALARM.test(line));
     const states = onlyOne
-      ? this.#states
-      : this.#states.filter((line) => !line.startsWith('state after programs'));
+      ? run.inspected
+      : run.inspected.filter((line) => !line.startsWith('state after programs'));
+    const { known } = this.#options;
+    const findings = onlyOne ? run.findings : run.findings.filter((f) => known?.(f, run.findings) !== true);
     const lines = [
       `outcome ${run.outcome}`,
-      ...new Set(run.findings.map(finding)),
+      ...new Set(findings.map(finding)),
       ...states,
       ...log.map((line) => `log ${line}`),
     ];

@@ -4,6 +4,7 @@
 import { knownFinding, programOf, scenarioOf } from '@vfio-lab/fuzz';
 import { type Scenario, scenarios } from '@vfio-lab/scenarios';
 import { revision as load } from '@vfio-lab/series';
+import type { Finding } from '@vfio-lab/sim';
 import { type IndexEntry, readIndex, recordingsDir } from '@vfio-lab/testbed';
 import { DIRECTED, DIRECTED_SCRIPTS, type DirectedScript } from './directed.ts';
 import { ObservedScenario, observeScript } from './observe.ts';
@@ -16,8 +17,8 @@ export interface Program {
   readonly kind: 'scenario' | 'directed' | 'recording' | 'script' | 'random';
   readonly scenario?: Scenario;
   readonly script?: IndexEntry | DirectedScript;
-  /** Is it a finding that the unchanged driver is known for? */
-  readonly known?: (kind: string, text: string) => boolean;
+  /** Is a finding, of those of a run, one that the unchanged driver is known for? */
+  readonly known?: (f: Finding, all: readonly Finding[]) => boolean;
 }
 
 /** Threads of a random program, at most. */
@@ -64,8 +65,7 @@ function randomProgram(revision: string, seed: number): Program {
     id: `random program ${seed}`,
     kind: 'random',
     scenario: scenarioOf(program),
-    known: (kind, text) =>
-      knownFinding({ kind, text, task: '', fns: [], held: [] }, revision, program) !== null,
+    known: (f, all) => knownFinding(f, revision, program, all) !== null,
   };
 }
 

@@ -8,6 +8,7 @@ export interface End {
   ended: boolean;
   outcome: string;
   end: string;
+  inspected: string[];
   /** What this part added. */
   findings: Finding[];
   known: KnownFinding[];
@@ -61,7 +62,7 @@ export class Ends {
   }
 }
 
-function textOf({ outcome, end, findings, ended }: End): string {
+function textOf({ outcome, end, inspected, findings, ended }: End): string {
   const found = findings.map((f) => `${f.kind}: ${f.text}`);
-  return [outcome, end, ...found, ended ? 'an end' : 'no end'].join(' | ');
+  return [outcome, end, ...inspected, ...found, ended ? 'an end' : 'no end'].join(' | ');
 }

@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
 import type { Finding, Policy, TraceEvent } from '@vfio-lab/sim';
 import type { KnownFinding } from '@vfio-lab/testbed';
-import type { Lab } from './lab.ts';
 import type { Scenario } from './scenario.ts';
 import { Stage } from './stage.ts';
 
@@ -24,8 +23,8 @@ export interface RunOptions {
   maxSteps?: number;
   /** Look for data races on the fields of structs, see BootOptions.races. */
   races?: 'tasks' | 'places';
-  /** Called after the programs, after the check and after the exit, to look at the devices. */
-  inspect?: (lab: Lab, when: 'programs' | 'check' | 'exit') => void;
+  /** Looks at the devices after the programs, after the check and after the exit; what it says is ScenarioRun.inspected. */
+  inspect?: (when: 'programs' | 'check' | 'exit') => readonly string[];
 }
 
 export interface ScenarioRun {
@@ -36,6 +35,8 @@ export interface ScenarioRun {
   /** How devices and eventfds were when the programs had ended, and what calls failed; '' when they did not end. */
   end: string;
   findings: Finding[];
+  /** What RunOptions.inspect said, in order. */
+  inspected: string[];
   /** Data races that are known of the kernel. */
   known: KnownFinding[];
   /** The schedule of the programs as a token; '' under the default. */

@@ -53,6 +53,7 @@ export class Stage {
   #settled = false;
   #ended = false;
   #end = '';
+  #inspected: string[] = [];
   /** Nothing has changed since the state was compared with the checkpoint's. */
   #looked = false;
   /** How runs end that need not be run to the end; null: all are. */
@@ -136,10 +137,10 @@ export class Stage {
   readonly #finish = async (): Promise<void> => {
     const testbed = this.#testbed;
     const lab = this.#lab;
-    machine.peek(() => this.#opts.inspect?.(lab, 'programs'));
+    machine.peek(() => this.#inspect('programs'));
     await this.scenario.check?.(lab, this.#state);
     machine.peek(() => {
-      this.#opts.inspect?.(lab, 'check');
+      this.#inspect('check');
       checkInUse(testbed);
       this.#end = endState(testbed);
     });
@@ -147,13 +148,17 @@ export class Stage {
     await testbed.exitProcess();
     await lab.settle();
     machine.peek(() => {
-      this.#opts.inspect?.(lab, 'exit');
+      this.#inspect('exit');
       checkClosed(testbed, this.#mark);
     });
     await testbed.unbindAll();
     machine.peek(() => checkUnbound(this.#mark));
     this.#ended = true;
   };
+
+  #inspect(when: 'programs' | 'check' | 'exit'): void {
+    this.#inspected.push(...(this.#opts.inspect?.(when) ?? []));
+  }
 
   /** Put the machine back to the end of the set-up. */
   async #rewind(): Promise<void> {
@@ -177,7 +182,7 @@ export class Stage {
     if (!this.#ready || this.#used || m.tasks.some((t) => t.started)) return false;
     // What the programs can reach besides the machine.
     this.#checkpoint ??= new Checkpoint(m, [this.#lab, this.#testbed, this.#state]);
-    if (ends && !m.tracing && this.#opts.inspect === undefined) this.#ends ??= new Ends(this.#checkpoint);
+    if (ends && !m.tracing) this.#ends ??= new Ends(this.#checkpoint);
     return true;
   }
 
@@ -191,13 +196,14 @@ export class Stage {
     if (this.#ready) await m.resume();
     const before = { findings: [...m.findings], log: [...m.log], known: [...this.#known] };
     const token = this.#settled ? this.#token : m.schedule;
-    const { outcome, end, findings, known, log, duration } = await this.#goOn();
+    const { outcome, end, inspected, findings, known, log, duration } = await this.#goOn();
     const policy = this.#policy;
     return {
       scenario: this.scenario.name,
       revision: this.#opts.revision,
       outcome,
       end,
+      inspected: [...inspected],
       findings: [...before.findings, ...findings],
       known: [...before.known, ...known],
       schedule: token,
@@ -223,11 +229,13 @@ export class Stage {
     const [findings, log, known] = [m.findings.length, m.log.length, this.#known.length];
     this.#ended = false;
     this.#end = '';
+    this.#inspected = [];
     if (this.#settled) await m.resume();
     const end: End = {
       ended: this.#ended,
       outcome: this.#ended ? this.#lab.outcome() || 'ok' : unfinished(this.#lab, m.findings),
       end: this.#end,
+      inspected: this.#inspected,
       findings: m.findings.slice(findings),
       log: m.log.slice(log),
       known: this.#known.slice(known),
