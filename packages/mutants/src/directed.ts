@@ -597,6 +597,80 @@ export const DIRECTED: Readonly<Record<string, Program>> = {
       { name: 'user2', ops: ['mrd M1 0 4', 'mrd M1 0 4'] },
     ],
   },
+  'hot reset while a mapping faults': {
+    topology: 'gpu',
+    options: '',
+    setup: [
+      ...GPU,
+      'mmap M0 D0 bar0 0 0x1000 rw',
+      'mmap M1 D0 bar0 0 0x1000 rw',
+      'mmap M2 D0 bar0 0 0x1000 rw',
+      'mrd M0 0 4',
+    ],
+    tasks: [
+      { name: 'user0', ops: ['hotreset D0 fds:G0'] },
+      { name: 'user1', ops: ['mrd M1 0 4'] },
+      { name: 'user2', ops: ['mrd M2 0 4'] },
+    ],
+  },
+  'memory turned off while it is mapped': {
+    topology: 'own-power',
+    options: '',
+    setup: [...open(CARD), 'mmap M0 D0 bar0 0 0x1000 rw', 'mmap M1 D0 bar0 0 0x1000 rw'],
+    tasks: [
+      { name: 'user0', ops: ['wr D0 cfg 4 2 4'] },
+      { name: 'user1', ops: ['mrd M0 0 4'] },
+      { name: 'user2', ops: ['mrd M1 0 4'] },
+    ],
+  },
+  'ROM while memory is turned off': {
+    topology: 'rom',
+    options: '',
+    setup: open(CARD),
+    tasks: [
+      { name: 'user0', ops: ['region D0 rom'] },
+      { name: 'user1', ops: ['wr D0 cfg 4 2 4'] },
+    ],
+  },
+  'the guest masks while INTx is unmasked': {
+    topology: 'own-power',
+    options: '',
+    setup: [...open(CARD), 'efd E0', 'set_irqs D0 DEFD|TRIGGER intx 0 1 efd:E0'],
+    tasks: [
+      { name: 'user0', ops: ['wr D0 cfg 4 2 0x406'] },
+      { name: 'user1', ops: ['set_irqs D0 DNONE|UNMASK intx 0 1'] },
+    ],
+  },
+  'the guest masks while INTx is set up': {
+    topology: 'own-power',
+    options: '',
+    setup: [
+      ...open(CARD),
+      'efd E0',
+      'set_irqs D0 DEFD|TRIGGER intx 0 1 efd:E0',
+      'set_irqs D0 DNONE|MASK intx 0 1',
+      'set_irqs D0 DNONE|TRIGGER intx 0 0',
+    ],
+    tasks: [
+      { name: 'user0', ops: ['set_irqs D0 DEFD|TRIGGER intx 0 1 efd:E0'] },
+      { name: 'user1', ops: ['wr D0 cfg 4 2 0x406'] },
+    ],
+  },
+  'INTx taken away in the middle of an unmask': {
+    topology: 'own-power',
+    options: '',
+    setup: [
+      ...open(CARD),
+      'efd E0',
+      'wr D0 cfg 4 2 0x406',
+      'set_irqs D0 DEFD|TRIGGER intx 0 1 efd:E0',
+      `ring ${CARD} ${RING}`,
+    ],
+    tasks: [
+      { name: 'user0', ops: ['wr D0 cfg 4 2 6'] },
+      { name: 'user1', ops: ['set_irqs D0 DNONE|TRIGGER intx 0 0'] },
+    ],
+  },
   'hot reset while a member sleeps and wakes': {
     topology: 'gpu',
     options: '',

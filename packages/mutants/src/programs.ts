@@ -47,7 +47,7 @@ export function programsFor(revision: string, random: number, seed: number): Pro
     ...Object.entries(DIRECTED).map(([id, program]): Program => ({
       id,
       kind: 'directed',
-      scenario: scenarioOf(program),
+      scenario: leftOpen(scenarioOf(program)),
     })),
     ...own.map((script): Program => ({
       id: `${key(script)}${script.sharedBoot ? '' : ' (6.1.192)'}`,
@@ -57,6 +57,12 @@ export function programsFor(revision: string, random: number, seed: number): Pro
     ...others.map((script): Program => ({ id: key(script), kind: 'script', script })),
     ...Array.from({ length: random }, (_, i) => randomProgram(revision, seed + i)),
   ];
+}
+
+/** A program that does not close what its tasks leave open, so that it is seen in which state that is. */
+function leftOpen(scenario: Scenario): Scenario {
+  const { exit: _exit, ...programs } = scenario.programs ?? {};
+  return { ...scenario, programs };
 }
 
 function randomProgram(revision: string, seed: number): Program {

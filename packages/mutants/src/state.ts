@@ -3,8 +3,15 @@
 
 import { is_intx, type vfio_pci_core_device } from '@vfio-lab/headers';
 import { irq_to_desc } from '@vfio-lab/irq';
-import { dev_get_drvdata } from '@vfio-lab/kernel';
-import { pci, PCI_COMMAND, PCI_COMMAND_INTX_DISABLE, PCI_D0, pci_power_name } from '@vfio-lab/pci';
+import { dev_get_drvdata, list_for_each_entry_safe } from '@vfio-lab/kernel';
+import {
+  pci,
+  PCI_COMMAND,
+  PCI_COMMAND_INTX_DISABLE,
+  PCI_COMMAND_MEMORY,
+  PCI_D0,
+  pci_power_name,
+} from '@vfio-lab/pci';
 
 const STATUS = ['active', 'resuming', 'suspended', 'suspending'];
 
@@ -44,6 +51,7 @@ export function deviceStates(): string[] {
       const fields = vdev as unknown as Record<string, unknown>;
       words.push(...FLAGS.filter((name) => Boolean(fields[name])), `irq_type ${vdev.irq_type}`);
       if (is_intx(vdev)) words.push(...intx(vdev));
+      words.push(...memory(vdev));
     }
     lines.push(words.join(' '));
   }
@@ -56,5 +64,19 @@ function intx(vdev: vfio_pci_core_device): string[] {
   if (pdev.hw.hw_state() === PCI_D0)
     words.push(`DisINTx ${(pdev.hw.get16(PCI_COMMAND) & PCI_COMMAND_INTX_DISABLE) === 0 ? 0 : 1}`);
   words.push(`depth ${irq_to_desc(pdev.irq)?.depth ?? 0}`);
+  return words;
+}
+
+/** Where memory decode is on, and whether user space has BARs mapped. */
+function memory({ pdev, vconfig, vma_list }: vfio_pci_core_device): string[] {
+  const words: string[] = [];
+  const on = (command: number): boolean => (command & PCI_COMMAND_MEMORY) !== 0;
+  if (on(vconfig[PCI_COMMAND])) words.push('memory on for the guest');
+  if (pdev.hw.hw_state() === PCI_D0 && on(pdev.hw.get16(PCI_COMMAND))) words.push('memory on');
+  for (const { vma } of list_for_each_entry_safe(vma_list)) {
+    if (vma.ptes.size === 0) continue;
+    words.push('mapped');
+    break;
+  }
   return words;
 }

@@ -7,6 +7,7 @@ import { Hand, Threads } from '../src/crew.ts';
 import { EQUIVALENT, equivalent } from '../src/equivalent.ts';
 import { ObservedScenario } from '../src/observe.ts';
 import { keyOf } from '../src/operators.ts';
+import { isFor, UNNOTICED, whyUnnoticed } from '../src/unnoticed.ts';
 
 const OPTIONS = { programs: 0, schedules: 0, seed: 1 };
 
@@ -106,6 +107,17 @@ describe('the table of equivalent mutants', () => {
     expect(equivalent(key, 'v4', table)).toBe(table[0]);
     expect(equivalent(key, 'v7', table)).toBeUndefined();
     expect(equivalent({ ...key, nth: 2 }, 'v4', table)).toBeUndefined();
+  });
+});
+
+describe('the list of those that nothing notices', () => {
+  it('says why of each, and of none that is no mutant any more', async () => {
+    const mutants = await Promise.all(['v4', 'v7'].map((name) => Nursery.open(name, [], OPTIONS)));
+    for (const entry of UNNOTICED) {
+      const meant = mutants.flatMap((n) => n.mutants).filter((m) => isFor(entry, m));
+      expect(meant, String(entry.text)).not.toEqual([]);
+      for (const m of meant) expect(whyUnnoticed(m, 1)).toBe(entry.why);
+    }
   });
 });
 

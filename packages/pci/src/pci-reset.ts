@@ -5,6 +5,7 @@ import { type int, ref } from '@vfio-lab/sim';
 import { down_read, might_sleep, up_read } from '@vfio-lab/locking';
 import {
   device_lock,
+  device_lock_assert,
   device_trylock,
   device_unlock,
   EAGAIN,
@@ -293,6 +294,8 @@ async function pci_dev_restore(dev: pci_dev): Promise<void> {
 /** Run the methods in turn until one applies. 0, -ENOTTY or that method's error. C: drivers/pci/pci.c __pci_reset_function_locked() */
 export async function __pci_reset_function_locked(dev: pci_dev): Promise<int> {
   might_sleep('__pci_reset_function_locked');
+  // The C has this in its comment only.
+  device_lock_assert(dev.dev);
   for (const m of dev.reset_methods) {
     const rc = await pci_reset_fn_methods[m].reset_fn(dev, false);
     if (rc !== -ENOTTY) return rc;

@@ -72,7 +72,8 @@ function checkSignal(bdf: string, vdev: vfio_pci_core_device): void {
 
 /**
  * When the user process has ended: the devices' usage counts are back (`usage-count`), and no file or eventfd has a
- * reference left (`file-reference`, `eventfd-reference`), no module either (`module-refcount`).
+ * reference left (`file-reference`, `eventfd-reference`), no module either (`module-refcount`), and its memory is gone
+ * (`mm-reference`).
  *
  * @param mark slab_mark() of before the devices were bound
  */
@@ -93,6 +94,8 @@ export function checkClosed(testbed: Testbed, mark: number): void {
     if (a.what === 'eventfd_ctx')
       report('eventfd-reference', `an eventfd of ${a.task} is still referenced after its process has ended`);
   }
+  const users = testbed.memory.mm_users.counter;
+  if (users !== 0) report('mm-reference', `${users} references on the memory of the process after its end`);
   for (const mod of pinned_modules())
     report('module-refcount', `module ${mod.name} still has ${mod.refcnt} references after all is closed`);
 }

@@ -9,6 +9,7 @@ import {
   ENOENT,
   MAP_ANONYMOUS,
   MAP_PRIVATE,
+  type mm_struct,
   type process,
   set_kasan,
   slab_mark,
@@ -88,6 +89,8 @@ export class Testbed {
   /** Null when races are not looked for. */
   readonly races: Races | null;
   process!: process;
+  /** Its memory, also when it has ended. */
+  memory!: mm_struct;
   private _kernel: Kernel | null = null;
   /** What was allocated later has no owner when all devices are unbound; see checkUnbound(). */
   mark = 0;
@@ -136,7 +139,7 @@ export class Testbed {
       for (const name of new Set(description.devices.map((d) => d.driver))) {
         if (name !== '' && name !== 'pcieport' && isHostDriver(name)) await this.loadModule(name, []);
       }
-      this.process = create_process('vmm');
+      this.restartProcess();
     }, 'boot');
   }
 
@@ -181,9 +184,10 @@ export class Testbed {
     this._kernel = null;
   }
 
-  /** A new user process in place of one that has ended. */
+  /** A new user process, the first or in place of one that has ended. */
   restartProcess(): void {
     this.process = create_process('vmm');
+    this.memory = this.process.mm as mm_struct;
   }
 
   /** Insert another module: a host driver, or one that tampers with a device (fakeid, pmerr). 0 or -errno. */

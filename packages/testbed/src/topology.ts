@@ -19,7 +19,10 @@ export interface TopologyDevice {
   secondary?: number;
   /** Interrupt pin A to D; left out: none. */
   pin?: string;
-  /** BAR sizes by index, in bytes as hex: '1000000'; an 'io:' in front makes it an I/O BAR, '64:' a 64-bit one. */
+  /**
+   * BAR sizes by index, in bytes as hex: '1000000'; an 'io:' in front makes it an I/O BAR, '64:' a 64-bit one. Index 6 is
+   * the expansion ROM.
+   */
   bars?: Record<string, string>;
   pm?: { noSoftRst: boolean; pmeFrom?: string[] };
   pcie?: boolean;
@@ -131,6 +134,7 @@ const IORESOURCE_IO = 0x100;
 const IORESOURCE_MEM = 0x200;
 const IORESOURCE_MEM_64 = 0x100000;
 const PM_STATES = ['D0', 'D1', 'D2', 'D3hot', 'D3cold'];
+const ROM = 6;
 const MEM_BASE = 0xe000_0000;
 const PORT_BASE = 0x1000;
 
@@ -203,8 +207,10 @@ function layOut(d: TopologyDevice, board: Board): MachineDevice {
   const resources: string[] = Array.from({ length: 7 }, () => resourceLine(0, 0, 0));
   for (const bar of parseBars(d.bars)) {
     const at = board.place(d.bdf, bar);
-    const off = 0x10 + 4 * bar.index;
-    l.put(off, 4, at + (bar.io ? 1 : bar.wide ? 4 : 0), (0x1_0000_0000 - bar.size) % 0x1_0000_0000);
+    const rom = bar.index === ROM;
+    const off = rom ? 0x30 : 0x10 + 4 * bar.index;
+    const mask = (0x1_0000_0000 - bar.size) % 0x1_0000_0000;
+    l.put(off, 4, at + (bar.io ? 1 : bar.wide ? 4 : 0), rom ? mask + 1 : mask);
     if (bar.wide) l.put(off + 4, 4, 0, 0xffff_ffff);
     resources[bar.index] = resourceLine(
       at,
