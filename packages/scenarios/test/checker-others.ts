@@ -12,6 +12,8 @@ import {
   kfree,
   kmalloc,
   kzalloc,
+  mmget_not_zero,
+  mmput,
   module_put,
   WARN_ON,
 } from '@vfio-lab/kernel';
@@ -166,6 +168,15 @@ export const REFERENCES: readonly Case[] = [
       const ctx = await eventfd_ctx_fdget(eventfd);
       if (IS_ERR(ctx)) throw new Error('no eventfd');
       if (!bad) await eventfd_ctx_put(ctx);
+    },
+  },
+  {
+    kind: 'mm-reference',
+    what: 'an address space that is never put',
+    says: '1 references on the memory of the process after its end',
+    run: async (bad, lab) => {
+      const mm = lab.testbed.memory;
+      if ((await mmget_not_zero(mm)) && !bad) await mmput(mm);
     },
   },
   {
