@@ -4,7 +4,7 @@
  * what executes the changed statement is tried.
  */
 
-import type { Scenario } from '@vfio-lab/scenarios';
+import type { Scenario, Schedule } from '@vfio-lab/scenarios';
 import type { IndexEntry } from '@vfio-lab/testbed';
 import type { DirectedScript } from './directed.ts';
 import {
@@ -37,6 +37,8 @@ export interface BatteryOptions {
   readonly schedules: number;
   /** Of the first schedule, and of the first random program. */
   readonly seed: number;
+  /** Schedules of the unchanged driver before what only the mutant has shown is new; default: many. */
+  readonly chances?: number;
 }
 
 /** The programs for a revision, and what the unchanged driver does under each: found out when it is needed. */
@@ -149,15 +151,14 @@ export class Battery {
         : now.lines;
     const strange = (): string | undefined => lines.find((line) => !seen.has(general(line)));
     if (strange() === undefined) return null;
+    const learn = async (schedule: Schedule): Promise<void> => {
+      for (const line of (await subject.run(schedule)).lines) seen.add(general(line));
+    };
+    await learn({ kind: 'replay', token: now.schedule });
     // The unchanged driver gets many more chances than the mutant had.
-    const chances = CHANCES[program.kind === 'random' ? 'random' : 'others'];
-    for (; known.upTo < chances && strange() !== undefined; known.upTo++) {
-      for (const line of (await subject.run(scheduleOf(this.#options.seed + known.upTo))).lines)
-        seen.add(general(line));
-    }
-    if (strange() === undefined) return null;
-    for (const line of (await subject.run({ kind: 'replay', token: now.schedule })).lines)
-      seen.add(general(line));
+    const chances = this.#options.chances ?? CHANCES[program.kind === 'random' ? 'random' : 'others'];
+    for (; known.upTo < chances && strange() !== undefined; known.upTo++)
+      await learn(scheduleOf(this.#options.seed + known.upTo));
     return strange() ?? null;
   }
 }

@@ -14,8 +14,9 @@ const OPTIONS = { programs: 0, schedules: 0, seed: 1 };
 /** Scenarios, and one recording, are enough for what is looked at here. */
 const ENOUGH = ['low-power-enter', 'lspci-with-pme', 'neighbour-interrupt-in-d3cold', 'close-resumed'];
 
-async function fate(revision: string, key: string, reaching = ENOUGH): Promise<Verdict> {
-  const nursery = await Nursery.open(revision, [key.slice(0, key.indexOf(':'))], OPTIONS);
+async function fate(revision: string, key: string, reaching = ENOUGH, schedules = 0): Promise<Verdict> {
+  const options = { ...OPTIONS, schedules, chances: 100 };
+  const nursery = await Nursery.open(revision, [key.slice(0, key.indexOf(':'))], options);
   const mutant = nursery.mutants.find((m) => keyOf(m) === key);
   if (mutant === undefined) throw new Error(`no mutant "${key}"`);
   return judge(nursery, mutant, reaching, false);
@@ -34,6 +35,22 @@ describe('mutants', () => {
     const verdict = await fate(revision, key);
     expect(verdict.fate).toBe('killed');
     expect(verdict.kill?.what).not.toBe('');
+  });
+
+  it.each([
+    [
+      'vfio_basic_config_write: moved down: vdev.virq_disabled = true',
+      'the guest masks while INTx is unmasked',
+      /^finding data-race: vfio_pci_core_device\.virq_disabled, vfio_basic_config_write\(\) writes/,
+    ],
+    [
+      'vfio_pci_memory_lock_and_enable: moved down: down_write(vdev.memory_lock)',
+      'ROM while memory is turned off',
+      /^state after check: .* memory on$/,
+    ],
+  ])('notices under some schedule %s', async (key, program, what) => {
+    const { kill } = await fate('v7', key, [program], 60);
+    expect(kill).toMatchObject({ by: 'schedules', check: program, what: expect.stringMatching(what) });
   });
 
   it('does not notice what no program gets to', async () => {
