@@ -25,6 +25,8 @@ for (const revision of (process.env['VFIO_LAB_REVISIONS'] ?? 'v4,v7').split(',')
     `${revision}: ${total} mutants, ${killed} killed, ${survived} survived, ${equivalent} equivalent, ` +
       `${(score * 100).toFixed(1)} % of those that can be noticed; ${seconds.toFixed(0)} s\n`,
   );
+  for (const { key, fate, reason } of verdicts)
+    if (fate === 'survived') process.stdout.write(`  survives: ${key}: ${reason ?? ''}\n`);
   for (const key of wrong) process.stdout.write(`  held for the same driver, but noticed: ${key}\n`);
   if (score < SHARE || wrong.length > 0) process.exitCode = 1;
 }
