@@ -63,6 +63,7 @@ export class Ends {
 }
 
 function textOf({ outcome, end, inspected, findings, ended }: End): string {
-  const found = findings.map((f) => `${f.kind}: ${f.text}`);
+  // Their texts may name what was learned first, which is no state.
+  const found = findings.map((f) => f.kind);
   return [outcome, end, ...inspected, ...found, ended ? 'an end' : 'no end'].join(' | ');
 }
