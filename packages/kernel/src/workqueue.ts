@@ -10,7 +10,7 @@
  *    live at the same time kworker/QUEUE:1 and so on: the lowest number that is free.
  */
 import { lock_map_acquire, lock_map_release, might_sleep, NS_PER_JIFFY } from '@vfio-lab/locking';
-import { access, machine, now, Obj, SimTimer, spawn, type Task, wait_until } from '@vfio-lab/sim';
+import { access, current, machine, now, Obj, SimTimer, spawn, type Task, wait_until } from '@vfio-lab/sim';
 import type { Awaitable } from './container.ts';
 import { WARN_ON } from './printk.ts';
 
@@ -164,7 +164,10 @@ async function process_one_work(w: worker, entry: work_entry): Promise<void> {
   else {
     const map = map_of(work);
     lock_map_acquire(map);
+    const { fns } = current;
+    if (machine.tracing && work.func.name !== '') fns.push(work.func.name);
     await work.func(work);
+    fns.length = 0;
     lock_map_release(map);
   }
   await access(work.order, true, 'work');

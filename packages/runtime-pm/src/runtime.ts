@@ -45,6 +45,7 @@ import {
   RPM_SUSPENDING,
   WQ_FREEZABLE,
   type workqueue_struct,
+  type work_struct,
 } from '@vfio-lab/kernel';
 import { __rpm_put_suppliers, rpm_get_suppliers, rpm_put_suppliers, rpm_suspend_suppliers } from './links.ts';
 import { pm_runtime_get_noresume, pm_runtime_put } from './pm_runtime.ts';
@@ -470,7 +471,8 @@ async function rpm_resume_parent(dev: device, parent: device): Promise<int> {
 }
 
 /** Carry out what was requested. C: drivers/base/power/runtime.c pm_runtime_work() */
-export async function pm_runtime_work(dev: device): Promise<void> {
+export async function pm_runtime_work(work: work_struct): Promise<void> {
+  const dev = work.container as device;
   const p = dev.power;
   await spin_lock_irq(p.lock);
   if (p.request_pending) {

@@ -297,7 +297,7 @@ export function pm_runtime_init(dev: device): void {
   p.request = RPM_REQ_NONE;
   p.deferred_resume = false;
   p.needs_force_resume = false;
-  INIT_WORK(p.work, () => pm_runtime_work(dev), '&dev->power.work');
+  INIT_WORK(p.work, pm_runtime_work, '&dev->power.work');
   p.timer_expires = 0;
   p.suspend_timer = new SimTimer(`hrtimer ${dev_name(dev)}`, () => pm_suspend_timer_fn(dev));
   init_waitqueue_head(p.wait_queue, '&dev->power.wait_queue');
