@@ -37,7 +37,7 @@ export interface FuzzOptions {
   known?: boolean;
   /** Stop with the first program that shows something new. */
   first?: boolean;
-  /** Look for data races too. Default true. */
+  /** Tell of data races too. Default true. */
   races?: boolean;
   /** Threads. Default 1: this one. What is found is the same with any number, but for when the time is up. */
   jobs?: number;
@@ -209,10 +209,10 @@ class Campaign {
   }
 
   #smallest({ finding, program, segments }: Total): Promise<SmallReport> {
-    const { revision, races = true, shrink = 600 } = this.#opts;
+    const { revision, shrink = 600 } = this.#opts;
     // Where nothing rests, an execution takes as long as twenty others.
     const budget = finding.kind === 'livelock' ? Math.ceil(shrink / 10) : shrink;
-    return this.#crew.do({ kind: 'small', revision, races, finding, case: { program, segments }, budget });
+    return this.#crew.do({ kind: 'small', revision, finding, case: { program, segments }, budget });
   }
 
   /** Keep everybody busy, until there is no more to do. */

@@ -23,6 +23,7 @@ import { ProgramSubject } from './subject.ts';
 export interface ProgramJob {
   kind: 'program';
   revision: string;
+  /** Tell of data races. They are looked for anyhow, because of what they lead to. */
   races: boolean;
   /** Of the campaign. */
   seed: number;
@@ -59,7 +60,6 @@ export interface ProgramReport {
 export interface SmallJob {
   kind: 'small';
   revision: string;
-  races: boolean;
   finding: SubjectFinding;
   case: Case;
   /** Executions that it may take. */
@@ -104,6 +104,7 @@ class Notes {
     at: number,
   ): void {
     for (const [cause, finding] of causes) {
+      if (finding.kind === 'data-race' && !this.#job.races) continue;
       const known = knownFinding(finding, this.#job.revision, this.#program, all)?.id ?? null;
       const seen = this.seen.get(cause);
       if (seen === undefined) this.seen.set(cause, { cause, finding, known, segments, runs: 1, first: at });
@@ -118,10 +119,10 @@ class Notes {
 
 /** Run a program under its schedules. */
 export async function runProgram(job: ProgramJob, stop: Stop): Promise<ProgramReport> {
-  const { revision, races, seed, nr, topology, tasks, schedules, depth } = job;
+  const { revision, seed, nr, topology, tasks, schedules, depth } = job;
   const programSeed = seedOf(seed, nr);
   const program = programOf(programSeed, topology, tasks);
-  const subject = new ProgramSubject(program, revision, races);
+  const subject = new ProgramSubject(program, revision);
   const pct = new Pct(programSeed, depth);
   const notes = new Notes(job, program);
   let executions = 0;
@@ -146,15 +147,15 @@ export async function runProgram(job: ProgramJob, stop: Stop): Promise<ProgramRe
 
 /** Make a program and its schedule small. */
 export async function makeSmall(job: SmallJob, stop: Stop): Promise<SmallReport> {
-  const { revision, races, finding, budget } = job;
+  const { revision, finding, budget } = job;
   const cause = causeOf(finding);
   let executions = 0;
   const made = await shrinkProgram(job.case, {
-    ...{ revision, races, cause, budget },
+    ...{ revision, cause, budget },
     stop: () => stop(++executions),
   });
   const { program, segments } = made.case;
-  const subject = new ProgramSubject(program, revision, races);
+  const subject = new ProgramSubject(program, revision);
   const found = await shortest(subject, { finding, runs: 1, at: 1, segments }, causeOf);
   return { found, program, executions: made.executions };
 }

@@ -33,6 +33,8 @@ export interface KnownDataRace {
   functions: readonly string[];
   /** What the C does, and what comes of it. */
   reason: string;
+  /** Findings that are no others when this race is in the same run. */
+  leadsTo?: { kinds: readonly string[]; text: RegExp };
 }
 
 const OUTSIDE = /^$/;
@@ -80,11 +82,15 @@ export const KNOWN_DATA_RACES: readonly KnownDataRace[] = [
   {
     id: 'irq-settings-read-unlocked',
     field: /^irq_desc\.(?:status|istate)$/,
-    one: { access: 'reads', site: OUTSIDE, task: /^irq\//, unlocked: true },
+    one: {
+      access: 'reads',
+      site: /^(?:|vfio_intx_set_signal|vfio_msi_set_vector_signal)$/,
+      without: ['&irq_desc_lock_class'],
+    },
     other: { access: 'writes', holding: ['&irq_desc_lock_class'] },
     functions: ['vfio_intx_set_signal', 'vfio_msi_set_vector_signal'],
     reason:
-      'kernel/irq/handle.c: handle_irq_event_percpu() and note_interrupt() test settings and state of the line without ' +
+      'kernel/irq: request_threaded_irq(), handle_irq_event_percpu() and note_interrupt() test settings and state of the line without ' +
       'desc->lock, under which __free_irq() and enable_irq() change other bits of the same words.',
   },
   {
@@ -235,6 +241,16 @@ export const KNOWN_DATA_RACES: readonly KnownDataRace[] = [
       'pci_pm_runtime_idle() may look for the driver while it goes. Later kernels have a barrier there.',
   },
   {
+    id: 'new-vf-in-set-without-group',
+    field: /^vfio_device\.group$/,
+    one: { access: 'reads', site: /^vfio_file_has_dev$/, holding: ['&new_dev_set->lock'] },
+    other: { access: 'writes', site: /^__vfio_register_dev$/, without: ['&new_dev_set->lock'] },
+    functions: ['vfio_assign_device_set', '__vfio_register_dev', 'vfio_file_has_dev'],
+    reason:
+      'A device is in its set (vfio_assign_device_set()) before __vfio_register_dev() gives it its group; a hot reset that walks ' +
+      'the set meanwhile takes it for one of another group.',
+  },
+  {
     id: 'group-of-new-vf-unlocked',
     field: /^device\.iommu_group$/,
     one: { access: 'reads', site: /^vfio_pci_fill_devs$/ },
@@ -265,7 +281,11 @@ export const KNOWN_DATA_RACES: readonly KnownDataRace[] = [
     ],
     reason:
       'A write of the command register looks at virq_disabled and sets it with no lock. Two of them, one that enables INTx, and one ' +
-      'that unmasks it may each see the old value.',
+      'that unmasks it may each see the old value, and the one that masks last leave INTx masked for a guest that has unmasked it.',
+    leadsTo: {
+      kinds: ['intx-state', 'lost-interrupt'],
+      text: /its user has INTx unmasked and was not signalled, the driver has it masked$|and the eventfd is not signalled$|the guest has set DisINTx, and INTx is not masked$/,
+    },
   },
   {
     id: 'bar-fixup-unlocked',

@@ -11,10 +11,12 @@ export interface KnownFinding {
   revisions: RegExp;
   kinds: readonly string[];
   text: RegExp;
-  /** What is no finding of its own when this one is in the same run: the kind, and the text. */
-  leadsTo?: { kind: string; text: RegExp };
+  /** Findings that are no others when this one is in the same run. */
+  leadsTo?: { kinds: readonly string[]; text: RegExp };
   /** The innermost function of the driver that it is in, when that tells it from others. */
   fn?: RegExp;
+  /** The function that has changed DisINTx last. */
+  by?: RegExp;
   /** The locks held, joined by commas. */
   held?: RegExp;
   /** Of a data race: the accesses. */
@@ -74,7 +76,7 @@ const FINDINGS: readonly KnownFinding[] = [
     revisions: /./,
     kinds: ['intx-state'],
     text: /irq \d+ is disabled [12] times$/,
-    leadsTo: { kind: 'lost-interrupt', text: /and the eventfd is not signalled$/ },
+    leadsTo: { kinds: ['lost-interrupt'], text: /and the eventfd is not signalled$/ },
     program: /nointxmask/,
     functions: ['vfio_intx_set_signal', 'vfio_intx_handler'],
     reason:
@@ -198,6 +200,8 @@ const FINDINGS: readonly KnownFinding[] = [
     revisions: /./,
     kinds: ['livelock', 'intx-state'],
     text: /asserts INTx, which the driver has (?:un)?masked$|the driver has INTx (?:masked, DisINTx is 0|unmasked, DisINTx is 1)$/,
+    // Not by those that mask, unmask and set up INTx themselves: then it would be something else.
+    by: /(?:^|,)(?!vfio_pci_intx_mask\b|vfio_pci_intx_unmask_handler\b|vfio_intx_\w+|vfio_msi_\w+)/,
     program: /^(?:hot)?reset |\/reset 1$|^wr D\d cfg (?:4|5|68|69) /m,
     functions: [
       'vfio_intx_handler',
@@ -245,8 +249,9 @@ const FINDINGS: readonly KnownFinding[] = [
 export const KNOWN: readonly KnownFinding[] = [
   ...FINDINGS,
   ...KNOWN_DATA_RACES.map((k): KnownFinding => {
-    const { id, functions, reason } = k;
-    return { id, revisions: k.revisions ?? /./, kinds: ['data-race'], text: /./, race: k, functions, reason };
+    const { id, functions, reason, leadsTo } = k;
+    const known = { id, revisions: k.revisions ?? /./, kinds: ['data-race'], text: /./, race: k };
+    return { ...known, functions, reason, ...(leadsTo === undefined ? {} : { leadsTo }) };
   }),
 ];
 
@@ -271,9 +276,10 @@ export function knownFinding(
         (k.fn?.test(one.fns.at(-1) ?? '') ?? true) &&
         (k.race === undefined || isKnownRace(k.race, one)) &&
         (k.held?.test(one.held.join()) ?? true) &&
+        (k.by?.test(String(one.detail?.by)) ?? true) &&
         (k.program?.test(ops) ?? true),
     );
   const follows = (k: KnownFinding | undefined): boolean =>
-    k?.leadsTo !== undefined && k.leadsTo.kind === f.kind && k.leadsTo.text.test(f.text);
+    k?.leadsTo !== undefined && k.leadsTo.kinds.includes(f.kind) && k.leadsTo.text.test(f.text);
   return find(f) ?? all.map(find).find(follows) ?? null;
 }

@@ -20,12 +20,17 @@ function belief(pdev: pci_dev): string {
   return `which the driver has ${vdev.ctx[0].masked ? 'masked' : 'unmasked'}`;
 }
 
-/** One clause for each asserted interrupt pin of a machine, '' for none. */
-export function assertedPins(m: Machine): string {
-  return m.inspect(() =>
-    pci()
-      .devices.filter((d) => d.hw.pin)
-      .map((d) => `; ${d.dev.name} asserts INTx, ${belief(d)}`)
-      .join(''),
-  );
+/**
+ * The asserted interrupt pins of a machine.
+ *
+ * @returns one clause for each, '' for none, and the functions that have changed their DisINTx last
+ */
+export function assertedPins(m: Machine): { text: string; by: string } {
+  return m.inspect(() => {
+    const pins = pci().devices.filter((d) => d.hw.pin);
+    return {
+      text: pins.map((d) => `; ${d.dev.name} asserts INTx, ${belief(d)}`).join(''),
+      by: pins.map((d) => d.hw.intx_off_by).join(),
+    };
+  });
 }

@@ -16,7 +16,6 @@ export interface Case {
 
 export interface ShrinkOptions {
   revision: string;
-  races: boolean;
   cause: string;
   /** Executions that it may take. */
   budget: number;
@@ -67,8 +66,8 @@ class Shrinker {
 
   /** A schedule that leads to the cause in this program, null: none found. */
   async #leads(program: Program): Promise<Segment[] | null> {
-    const { revision, races, cause } = this.#opts;
-    const subject = new ProgramSubject(program, revision, races);
+    const { revision, cause } = this.#opts;
+    const subject = new ProgramSubject(program, revision);
     this.executions++;
     const first = await replay(subject, this.best.segments);
     if (causesIn(first.observation.findings).has(cause)) return segmentsOf(first.replay.execution, subject);

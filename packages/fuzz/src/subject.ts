@@ -6,6 +6,7 @@ import {
   type OpCode,
   ScenarioSubject,
   type Subject,
+  type SubjectFinding,
 } from '@vfio-lab/explore';
 import type { Lab } from '@vfio-lab/scenarios';
 import { InputError, type TraceEvent } from '@vfio-lab/sim';
@@ -103,8 +104,7 @@ export class ProgramSubject implements Subject {
   error: Error | null = null;
   private lab: Lab | null = null;
 
-  /** @param races look for data races too */
-  constructor(program: Program, revision: string, races = true) {
+  constructor(program: Program, revision: string) {
     this.program = program;
     const scenario = scenarioOf(program, (lab) => {
       this.lab = lab;
@@ -112,7 +112,7 @@ export class ProgramSubject implements Subject {
     this.scenario = new ScenarioSubject(scenario, revision, {
       instrument: true,
       maxSteps: MOST_POINTS,
-      races,
+      races: true,
     });
   }
 
@@ -129,16 +129,12 @@ export class ProgramSubject implements Subject {
       limited.end(0, [], []);
       const livelock = error.message.startsWith('no end after');
       const findings = [...(this.lab?.testbed.machine.findings ?? [])];
-      const text = livelock
-        ? `${error.message}${this.lab === null ? '' : assertedPins(this.lab.testbed.machine)}`
-        : error.message;
-      const finding = {
-        kind: livelock ? 'livelock' : 'exception',
-        text,
-        task: '',
-        fns: livelock ? [] : functionsOn(error),
-        held: [],
-      };
+      const common = { task: '', held: [] };
+      const pins = livelock && this.lab !== null ? assertedPins(this.lab.testbed.machine) : null;
+      const finding: SubjectFinding = livelock
+        ? { kind: 'livelock', text: `${error.message}${pins?.text ?? ''}`, fns: [], ...common }
+        : { kind: 'exception', text: error.message, fns: functionsOn(error), ...common };
+      if (pins !== null) finding.detail = { by: pins.by };
       return { outcome: finding.kind, findings: [...findings, finding] };
     }
   }

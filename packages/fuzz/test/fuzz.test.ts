@@ -247,6 +247,31 @@ describe('known findings', () => {
   });
 });
 
+describe('what a known finding leads to', () => {
+  const program: Program = {
+    topology: 'sriov',
+    options: '',
+    rest: true,
+    setup: [...OPEN, 'efd E0'],
+    tasks: [
+      { name: 'user0', ops: ['wr D0 cfg 4 2 1030'] },
+      { name: 'user3', ops: ['wr D0 cfg 4 2 0', 'set_irqs D0 DEFD|TRIGGER intx 0 1 efd:E0'] },
+    ],
+  };
+
+  it('is known where the other is', async () => {
+    const schedule = parseToken('user0@lock:&vdev->irqlock,user3@unlock:&irq_desc_lock_class');
+    const { findings } = (await replay(new ProgramSubject(program, 'base'), schedule)).observation;
+    const masked = findings.find((f) => f.kind === 'intx-state');
+    expect(masked?.text).toMatch(
+      /its user has INTx unmasked and was not signalled, the driver has it masked$/,
+    );
+    if (masked === undefined) return;
+    expect(knownFinding(masked, 'base', program, findings)?.id).toBe('guest-intx-mask-unlocked');
+    expect(knownFinding(masked, 'base', program)).toBeNull();
+  });
+});
+
 describe('a saved program', () => {
   it('is refused when it is none', () => {
     expect(() => checkSaved('{', 'x.json')).toThrow(

@@ -120,6 +120,11 @@ const RACES: Case[] = [
     ops: { user0: ['close D0'], host: [`unbind ${CARD}`] },
   },
   {
+    ...{ id: 'new-vf-in-set-without-group', revision: 'base', topology: 'sriov', options: 'enable_sriov=1' },
+    ...{ setup: opened() },
+    ops: { user0: ['hotreset D0 fds:G0'], host: [VFS] },
+  },
+  {
     ...{ id: 'group-of-new-vf-unlocked', revision: 'base', topology: 'sriov', options: 'enable_sriov=1' },
     ...{ setup: opened() },
     ops: { user0: ['hotreset_info D0 argsz=256'], host: [VFS] },

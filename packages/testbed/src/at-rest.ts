@@ -40,7 +40,8 @@ function checkIntx(bdf: string, vdev: vfio_pci_core_device): void {
   const believes = `${bdf}: the driver has INTx ${masked ? 'masked' : 'unmasked'}`;
   const off = (pdev.hw.get16(PCI_COMMAND) & PCI_COMMAND_INTX_DISABLE) !== 0;
   const depth = irq_to_desc(pdev.irq)?.depth ?? 0;
-  if (vdev.pci_2_3 && off !== masked) report('intx-state', `${believes}, DisINTx is ${off ? 1 : 0}`);
+  if (vdev.pci_2_3 && off !== masked)
+    report('intx-state', `${believes}, DisINTx is ${off ? 1 : 0}`, { by: pdev.hw.intx_off_by });
   if (vdev.ctx[0].trigger !== null && depth !== (!vdev.pci_2_3 && masked ? 1 : 0))
     report('intx-state', `${believes}, irq ${pdev.irq} is disabled ${depth} times`);
   if (vdev.virq_disabled && !masked)

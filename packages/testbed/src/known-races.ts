@@ -58,7 +58,7 @@ export const KNOWN_RACES: readonly KnownRace[] = [
   {
     struct: 'pci_dev',
     field: 'block_cfg_access',
-    side: { access: 'reads', unlocked: true, functions: ['wait_event'] },
+    side: { access: 'reads', without: 'pci_lock', functions: ['wait_event'] },
     reason:
       'pci_wait_cfg() waits for block_cfg_access to be false without pci_lock; it looks again with the lock before it goes on.',
   },

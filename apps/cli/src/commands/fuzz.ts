@@ -43,7 +43,7 @@ export function register(cli: CAC, io: Io): void {
     .option('--seed <n>', 'Seed of programs and schedules', { default: 1 })
     .option('--first', 'Stop with the first new finding')
     .option('--jobs <n>', 'Threads; what is found is the same with any number (default: one a processor)')
-    .option('--no-races', 'Do not look for data races')
+    .option('--no-races', 'Do not tell of data races')
     .option('--known', 'Make the programs of known findings small and write them too')
     .option('--save <folder>', 'Where the programs of new findings are written', { default: 'fuzz-findings' })
     .option('--html <folder>', 'Write a page with a sequence diagram for each new finding')

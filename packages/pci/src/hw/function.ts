@@ -6,7 +6,7 @@
 // 3. Config writes change exactly the bits of the write mask, and clear the write-1-to-clear bits written as 1.
 // 4. The INTx pin is level: pending, allowed by DisINTx, no MSI, in D0, with power.
 
-import { type int, machine, Obj, trace, type u16, type u32 } from '@vfio-lab/sim';
+import { current, type int, machine, Obj, type Task, trace, type u16, type u32 } from '@vfio-lab/sim';
 import * as R from '../pci_regs.ts';
 import type { pci_fabric } from './fabric.ts';
 import { default_power_on, default_w1c, default_wmask, is_64bit_bar } from './masks.ts';
@@ -95,6 +95,9 @@ export class pci_function_hw implements pci_function {
   private readonly pme_requests: u16[] = [];
   private pending_intx = false;
   private _pin = false;
+  private intx_off = false;
+  /** The function of a driver that has changed DisINTx last, '' when those are not followed. For checkers. */
+  intx_off_by = '';
   /** MSI-X entries: address, data, vector control; and pending bits. */
   private msix: { addr: bigint; data: u32; ctrl: u32 }[] = [];
   private msix_pba = new Set<int>();
@@ -524,12 +527,17 @@ export class pci_function_hw implements pci_function {
   }
 
   private update_pin(): void {
+    const off = (this.get16(R.PCI_COMMAND) & R.PCI_COMMAND_INTX_DISABLE) !== 0;
+    if (off !== this.intx_off) {
+      this.intx_off = off;
+      this.intx_off_by = (current as Task | undefined)?.site ?? '';
+    }
     const level =
       this.pending_intx &&
       this.config[R.PCI_INTERRUPT_PIN] !== 0 &&
       this.power === PCI_HW_D0 &&
       this.has_power() &&
-      !(this.get16(R.PCI_COMMAND) & R.PCI_COMMAND_INTX_DISABLE) &&
+      !off &&
       !this.msi_enabled() &&
       !this.msix_enabled();
     if (level === this._pin) return;
