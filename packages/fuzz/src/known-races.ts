@@ -25,6 +25,8 @@ export interface KnownDataRace {
   id: string;
   /** Names of the revisions that have it. Absent: all. */
   revisions?: RegExp;
+  /** What the options or tasks of the program must have in them. */
+  program?: RegExp;
   /** struct.field */
   field: RegExp;
   one: RacePattern;
@@ -71,13 +73,23 @@ export const KNOWN_DATA_RACES: readonly KnownDataRace[] = [
   },
   {
     id: 'irq-actions-walked-unlocked',
-    field: /^irq_desc\.action$/,
+    field: /^(?:irq_desc\.action|irqaction\.(?:next|handler|dev_id|flags))$/,
     one: { access: 'reads', site: OUTSIDE, task: /^irq\//, unlocked: true },
-    other: { access: 'writes', holding: ['&irq_desc_lock_class'] },
+    other: { access: 'writes', site: /^vfio_(?:intx_set_signal|msi_set_vector_signal)$/ },
     functions: ['vfio_intx_set_signal', 'vfio_msi_set_vector_signal'],
     reason:
-      'kernel/irq/handle.c: __handle_irq_event_percpu() walks the actions without desc->lock; __free_irq() unlinks one and ' +
-      'waits for the handlers that run before it frees it.',
+      'kernel/irq/handle.c: __handle_irq_event_percpu() walks the actions without desc->lock; __setup_irq() appends one by a plain store, ' +
+      '__free_irq() unlinks one and waits for the handlers that run before it frees it.',
+  },
+  {
+    id: 'irq-counts-reset-unlocked',
+    field: /^irq_desc\.(?:irq_count|irqs_unhandled|last_unhandled)$/,
+    one: { site: OUTSIDE, task: /^irq\//, unlocked: true },
+    other: { access: 'writes', site: /^vfio_intx_set_signal$/, holding: ['&irq_desc_lock_class'] },
+    functions: ['vfio_intx_set_signal'],
+    reason:
+      'kernel/irq/spurious.c: note_interrupt() counts without desc->lock; __setup_irq() of another device on the line sets the counts ' +
+      'to 0 under it. One count more or less.',
   },
   {
     id: 'irq-settings-read-unlocked',
@@ -223,12 +235,17 @@ export const KNOWN_DATA_RACES: readonly KnownDataRace[] = [
     id: 'exit-resumes-unlocked',
     revisions: /^v4(?:[@.][456])?(?:\+|$)/,
     field: /^pci_dev\.current_state$/,
+    program: /^(?:lp_exit|feature .*LP_EXIT)/m,
     one: { access: 'reads', site: /^__vfio_pci_memory_enabled$/, holding: ['&vdev->memory_lock'] },
-    other: { access: 'writes', site: /^vfio_pci_core_feature_pm$/, without: ['&vdev->memory_lock'] },
+    other: {
+      access: 'writes',
+      site: /^(?:|vfio_pci_core_feature_pm|vfio_device_pm_runtime_get|vfio_pci_rw)$/,
+      without: ['&vdev->memory_lock', '&dev->mutex'],
+    },
     functions: ['vfio_pci_core_feature_pm', '__vfio_pci_memory_enabled'],
     reason:
       'EXIT of v4 clears pm_runtime_engaged, releases memory_lock and resumes the device only then: a fault in between takes the ' +
-      'device for awake or not by a current_state that the resume is about to change. From v5 on EXIT holds the device awake first.',
+      'device for awake or not by a current_state that a resume, of whoever is first, is about to change. From v5 on EXIT holds the device awake first.',
   },
   {
     id: 'idle-check-vs-unbind',

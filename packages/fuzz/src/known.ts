@@ -249,9 +249,9 @@ const FINDINGS: readonly KnownFinding[] = [
 export const KNOWN: readonly KnownFinding[] = [
   ...FINDINGS,
   ...KNOWN_DATA_RACES.map((k): KnownFinding => {
-    const { id, functions, reason, leadsTo } = k;
-    const known = { id, revisions: k.revisions ?? /./, kinds: ['data-race'], text: /./, race: k };
-    return { ...known, functions, reason, ...(leadsTo === undefined ? {} : { leadsTo }) };
+    const { id, revisions = /./, program = /(?:)/, functions, reason, leadsTo } = k;
+    const known = { id, revisions, kinds: ['data-race'], text: /./, race: k, program, functions, reason };
+    return leadsTo === undefined ? known : { ...known, leadsTo };
   }),
 ];
 

@@ -64,6 +64,17 @@ const RACES: Case[] = [
     ...{ id: 'eventfd-polled-unlocked', revision: 'base', topology: 'no-pm', setup: opened(INTX) },
     ops: { user0: ['poll E0'], user1: ['set_irqs D0 DNONE|TRIGGER intx 0 1'] },
   },
+  {
+    ...{ id: 'irq-counts-reset-unlocked', revision: 'base', topology: 'shared-intx' },
+    setup: [
+      ...opened(INTX),
+      `bind ${OTHER}`,
+      `group G1 ${OTHER}`,
+      'set_container G1 C0',
+      `device D1 G1 ${OTHER}`,
+    ],
+    ops: { user0: ['set_irqs D1 DEFD|TRIGGER intx 0 1 efd:E2'], device: [RING] },
+  },
   ...['irq-actions-walked-unlocked', 'irq-settings-read-unlocked'].map((id): Case => ({
     ...{ id, revision: 'base', topology: 'no-pm', setup: opened(INTX) },
     ops: { user0: ['set_irqs D0 DNONE|TRIGGER intx 0 0'], device: [RING] },
