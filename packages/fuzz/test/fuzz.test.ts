@@ -247,6 +247,25 @@ describe('known findings', () => {
   });
 });
 
+describe('a checker', () => {
+  it('knows that a signal may go to an eventfd that is being replaced', async () => {
+    const program: Program = {
+      topology: 'ports',
+      options: '',
+      rest: true,
+      setup: [...OPEN, 'efd E0', 'efd E1', 'wr D0 bar0 8 1 1'],
+      tasks: [
+        { name: 'user0', ops: ['set_irqs D0 DEFD|TRIGGER intx 0 1 efd:E0'] },
+        { name: 'user1', ops: ['set_irqs D0 DEFD|TRIGGER intx 0 1 efd:E1', 'reset D0'] },
+      ],
+    };
+    const schedule = parseToken('user1@unlock:&desc->request_mutex,irq/21@lock:&ctx->wqh,user1');
+    const { findings } = (await replay(new ProgramSubject(program, 'base'), schedule)).observation;
+    expect(findings.filter((f) => f.kind !== 'data-race')).toEqual([]);
+    expect(findings.length).toBeGreaterThan(0);
+  });
+});
+
 describe('what a known finding leads to', () => {
   const program: Program = {
     topology: 'sriov',

@@ -41,6 +41,10 @@ function signals(vdev: vfio_pci_core_device): number {
   return machine.peek(() => (is_intx(vdev) ? (vdev.ctx[0].trigger?.signals ?? 0) : 0));
 }
 
+function masked(vdev: vfio_pci_core_device): boolean {
+  return machine.peek(() => is_intx(vdev) && vdev.ctx[0].masked);
+}
+
 function note(vdev: vfio_pci_core_device, flags: u32, count: u32, before: number): void {
   const all = uses();
   const use = all.get(vdev);
@@ -49,9 +53,9 @@ function note(vdev: vfio_pci_core_device, flags: u32, count: u32, before: number
   if (action === VFIO_IRQ_SET_ACTION_TRIGGER) {
     if (count === 0) all.delete(vdev);
     else if (by_eventfd && use === undefined) all.set(vdev, { unmasked: true, signals: 0 });
-    // Another eventfd: its count starts anew, and a signal that went to the old one masks still.
+    // Another eventfd: its count starts anew, and a signal that went to the old one, until the last moment, masks still.
     else if (by_eventfd && use !== undefined) {
-      use.unmasked &&= before <= use.signals;
+      use.unmasked &&= before <= use.signals && !masked(vdev);
       use.signals = 0;
     }
     return;
