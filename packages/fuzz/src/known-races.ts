@@ -79,7 +79,12 @@ export const KNOWN_DATA_RACES: readonly KnownDataRace[] = [
     functions: ['vfio_intx_set_signal', 'vfio_msi_set_vector_signal'],
     reason:
       'kernel/irq/handle.c: __handle_irq_event_percpu() walks the actions without desc->lock; __setup_irq() appends one by a plain store, ' +
-      '__free_irq() unlinks one and waits for the handlers that run before it frees it.',
+      '__free_irq() unlinks one and waits for the handlers that run before it frees it. Who comes upon a new one that way has ' +
+      'only the address to order what was set up before.',
+    leadsTo: {
+      kinds: ['data-race'],
+      text: /^vfio_pci_(?:core_device\.(?:ctx|irq_type|virq_disabled|pci_2_3)|irq_ctx\.(?:masked|trigger)): .*\birq\/\d+ (?:reads|writes) it /,
+    },
   },
   {
     id: 'irq-counts-reset-unlocked',
@@ -246,6 +251,23 @@ export const KNOWN_DATA_RACES: readonly KnownDataRace[] = [
     reason:
       'EXIT of v4 clears pm_runtime_engaged, releases memory_lock and resumes the device only then: a fault in between takes the ' +
       'device for awake or not by a current_state that a resume, of whoever is first, is about to change. From v5 on EXIT holds the device awake first.',
+  },
+  {
+    id: 'ioeventfd-without-reference',
+    revisions: /^v[567](?:[@.][45])?(?:\+|$)/,
+    program: /^ioeventfd /m,
+    field: /^pci_dev\.current_state$/,
+    one: {
+      access: 'reads',
+      site: /^__vfio_pci_memory_enabled$/,
+      holding: ['&vdev->memory_lock'],
+      without: ['&vdev->vma_lock'],
+    },
+    other: { access: 'writes', without: ['&vdev->memory_lock', '&dev->mutex'] },
+    functions: ['vfio_pci_ioeventfd_handler', 'vfio_pci_ioeventfd_do_write', '__vfio_pci_memory_enabled'],
+    reason:
+      'A signalled ioeventfd writes to the device under memory_lock, but holds no runtime-PM reference and, unlike a fault, does not ' +
+      'ask for pm_runtime_engaged: it goes by a current_state that a suspend or resume is about to change.',
   },
   {
     id: 'idle-check-vs-unbind',

@@ -154,6 +154,18 @@ const FINDINGS: readonly KnownFinding[] = [
     reason: 'What vf-probe-vs-close warns of: each waits for the lock that the other holds.',
   },
   {
+    id: 'vf-removed-under-memory-lock',
+    revisions: LOW_POWER,
+    kinds: ['lockdep-recursion'],
+    text: /^&vdev->memory_lock taken for write while another lock of the class is held for write$/,
+    fn: /^vfio_pci_core_runtime_resume$/,
+    functions: ['vfio_pci_core_sriov_configure', 'vfio_pci_core_runtime_resume'],
+    reason:
+      'Virtual functions are enabled under memory_lock of the physical one. When one of them fails, as when a reset by the close ' +
+      'takes them away meanwhile, pci_enable_sriov() removes those that are there; if one is asleep by then, its driver is ' +
+      'removed awake, and its resume takes memory_lock: another lock, but of the same class.',
+  },
+  {
     id: 'restore-vs-host-reset',
     revisions: /./,
     kinds: ['WARN_ON'],
