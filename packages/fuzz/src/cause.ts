@@ -2,6 +2,7 @@
 // What makes findings of different programs one: the cause, as far as it can be told.
 import type { SubjectFinding } from '@vfio-lab/explore';
 import type { RaceSide } from '@vfio-lab/testbed';
+import { driverSite } from './known-races.ts';
 
 /** After one of these a machine is broken, and what it shows later follows from that. */
 const FATAL: ReadonlySet<string> = new Set(['oops', 'BUG', 'deadlock', 'exception', 'livelock']);
@@ -37,8 +38,9 @@ interface Waiting {
 }
 
 /** One side of a data race: the driver's function, or the sort of task with its locks. */
-function accessor({ access, site, task, held }: RaceSide): string {
-  return `${site === '' ? `${sortOf(task)} ${held.join()}` : site} ${access}`;
+function accessor(side: RaceSide): string {
+  const where = driverSite(side);
+  return `${where === '' ? `${sortOf(side.task)} ${side.held.join()}` : where} ${side.access}`;
 }
 
 /** The cause of a finding: its kind, the mirrored function it is in, and what it is about. */

@@ -337,10 +337,18 @@ export const KNOWN_DATA_RACES: readonly KnownDataRace[] = [
   },
 ];
 
+/** Functions of work items, which only a traced run follows. */
+const WORK: ReadonlySet<string> = new Set(['pm_runtime_work', 'pci_pme_list_scan']);
+
+/** The function of the driver that a side is in, '' outside of them, traced or not. */
+export function driverSite({ site }: RaceSide): string {
+  return WORK.has(site) ? '' : site;
+}
+
 function isLike(p: RacePattern, s: RaceSide): boolean {
   return (
     (p.access === undefined || s.access === p.access) &&
-    (p.site?.test(s.site) ?? true) &&
+    (p.site?.test(driverSite(s)) ?? true) &&
     (p.task?.test(s.task) ?? true) &&
     (p.holding ?? []).every((lock) => s.held.includes(lock)) &&
     !(p.without ?? []).some((lock) => s.held.includes(lock)) &&
