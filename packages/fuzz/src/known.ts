@@ -156,14 +156,19 @@ const FINDINGS: readonly KnownFinding[] = [
   {
     id: 'vf-removed-under-memory-lock',
     revisions: LOW_POWER,
-    kinds: ['lockdep-recursion'],
-    text: /^&vdev->memory_lock taken for write while another lock of the class is held for write$/,
-    fn: /^vfio_pci_core_runtime_resume$/,
-    functions: ['vfio_pci_core_sriov_configure', 'vfio_pci_core_runtime_resume'],
+    kinds: ['lockdep-recursion', 'lockdep-inversion'],
+    text: /^&vdev->memory_lock taken for write while another lock of the class is held for write$|&vdev->memory_lock.*\(work_completion\)\(&dev->power\.work\)/,
+    fn: /^vfio_pci_core_(?:runtime_(?:resume|suspend)|sriov_configure)$/,
+    functions: [
+      'vfio_pci_core_sriov_configure',
+      'vfio_pci_core_runtime_resume',
+      'vfio_pci_core_runtime_suspend',
+    ],
     reason:
       'Virtual functions are enabled under memory_lock of the physical one. When one of them fails, as when a reset by the close ' +
-      'takes them away meanwhile, pci_enable_sriov() removes those that are there; if one is asleep by then, its driver is ' +
-      'removed awake, and its resume takes memory_lock: another lock, but of the same class.',
+      'takes them away meanwhile, pci_enable_sriov() removes those that are there. Removing a driver wakes the device and may ' +
+      'suspend it again (__device_release_driver()), which takes its memory_lock: another lock, but of the same class; and ' +
+      'pm_runtime_remove() waits for a work that takes it.',
   },
   {
     id: 'restore-vs-host-reset',
