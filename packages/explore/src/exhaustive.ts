@@ -36,7 +36,7 @@ interface Ahead {
 }
 
 /** Executions of a job: enough to be worth a message, few enough to be back soon. */
-const MOST = 16;
+const MOST = 64;
 /** Branches that may wait to be needed. */
 const MOST_AHEAD = 500;
 
