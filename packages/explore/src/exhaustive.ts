@@ -88,6 +88,7 @@ class Scout {
     this.#subject = subject;
     this.#dpor = dpor;
     this.#mates = mates;
+    for (const mate of mates) void mate.begin();
   }
 
   /** The next execution of the search. */

@@ -55,24 +55,33 @@ export interface Helper {
   readonly busy: boolean;
   /** Of the records it has given. */
   readonly numbering: Numbering;
+  /** There will be jobs. Never rejects. */
+  begin(): Promise<void>;
   run(job: Job, most: number, tables: Tables): Promise<Recorded[] | null>;
 }
 
 /** A thread that helps a search. */
 export class Mate implements Helper {
-  readonly #pool: Tinypool;
   readonly #spec: SubjectSpec;
   readonly #sent = new Sent();
-  /** The thread is there, or has failed. */
-  readonly started: Promise<void>;
+  readonly numbering = new Received();
+  /** Until the thread is there, too. */
+  busy = true;
+  #pool: Tinypool | null = null;
+  #started: Promise<void> | null = null;
   #failed: unknown = null;
   #ended = false;
-  readonly numbering = new Received();
-  /** Until it is there, too. */
-  busy = true;
 
   constructor(spec: SubjectSpec) {
     this.#spec = spec;
+  }
+
+  /** Start the thread: not before, since that takes a second from everybody else. */
+  begin(): Promise<void> {
+    return (this.#started ??= this.#start());
+  }
+
+  async #start(): Promise<void> {
     this.#pool = new Tinypool({
       filename: new URL('./worker.ts', import.meta.url).href,
       runtime: 'worker_threads',
@@ -82,10 +91,6 @@ export class Mate implements Helper {
       // A simulation makes much that dies young.
       resourceLimits: { maxYoungGenerationSizeMb: 64 },
     });
-    this.started = this.#start();
-  }
-
-  async #start(): Promise<void> {
     try {
       await this.#pool.run(this.#spec, { name: 'start' });
       this.busy = false;
@@ -99,6 +104,7 @@ export class Mate implements Helper {
   async run(job: Job, most: number, tables: Tables): Promise<Recorded[] | null> {
     this.busy = true;
     const batch: Errand = { names: this.#sent.take(tables), job, most };
+    if (this.#pool === null) throw new Error('a mate that has not begun has no jobs');
     const done = (await this.#pool.run(batch, { name: 'run' })) as ErrandDone;
     this.numbering.add(done.names, tables);
     this.busy = false;
@@ -108,8 +114,8 @@ export class Mate implements Helper {
   /** @throws what kept the thread from being of any help */
   async end(): Promise<void> {
     this.#ended = true;
-    await this.#pool.destroy();
-    await this.started;
+    await this.#pool?.destroy();
+    await this.#started;
     if (this.#failed !== null) throw this.#failed as Error;
   }
 }

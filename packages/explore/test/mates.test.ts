@@ -27,6 +27,10 @@ class Neighbour implements Helper {
     this.#most = most;
   }
 
+  begin(): Promise<void> {
+    return Promise.resolve();
+  }
+
   async run(job: Job, most: number, tables: Tables): Promise<Recorded[] | null> {
     this.busy = true;
     const back = new Sent();
@@ -76,7 +80,7 @@ describe('recorded executions', () => {
 describe('a search with a mate', () => {
   async function search(spec: SubjectSpec, opts: ExploreOptions = {}): Promise<Exploration> {
     const mates = [new Mate(spec)];
-    await mates[0].started;
+    await mates[0].begin();
     try {
       return await explore(await subjectFrom(spec), { mates, ...opts });
     } finally {
