@@ -187,11 +187,6 @@ export class Checkpoint {
     reach(this.roots, (object) => this.keep(object));
   }
 
-  /** How many objects it keeps. */
-  get size(): number {
-    return this.allShapes.reduce((n, { objects }) => n + objects.length, this.containers);
-  }
-
   /** Numbers that differences() tells places by are below this one. */
   get places(): number {
     return this.allShapes.reduce((n, { values }) => n + values.length, this.containers);

@@ -8,17 +8,7 @@
 export type Tell = (place: number, now: unknown) => void;
 
 /** All containers of a kind. Each is one place. */
-export interface Kept<T extends object> {
-  readonly of: readonly T[];
-  add(container: T): void;
-  /** Tell of everything in those that are not as they were, and remember which those are. Places count from `place`. */
-  differences(place: number, tell: Tell): void;
-  /** Put those back that differences() has found. */
-  undo(): void;
-  restore(): void;
-}
-
-abstract class KeptKind<T extends object, S> implements Kept<T> {
+abstract class Kept<T extends object, S> {
   readonly of: T[] = [];
   protected readonly saved: S[] = [];
   protected readonly changed: number[] = [];
@@ -28,6 +18,7 @@ abstract class KeptKind<T extends object, S> implements Kept<T> {
   protected abstract tell(i: number, place: number, tell: Tell): void;
   protected abstract put(i: number): void;
 
+  /** Tell of everything in those that are not as they were, and remember which those are. Places count from `place`. */
   differences(place: number, tell: Tell): void {
     const { changed } = this;
     changed.length = 0;
@@ -35,6 +26,7 @@ abstract class KeptKind<T extends object, S> implements Kept<T> {
     for (const i of changed) this.tell(i, place + i, tell);
   }
 
+  /** Put those back that differences() has found. */
   undo(): void {
     for (const i of this.changed) this.put(i);
   }
@@ -47,7 +39,7 @@ abstract class KeptKind<T extends object, S> implements Kept<T> {
 }
 
 /** Objects that serve as tables: the entries that they have gained. Those that were there are fields. */
-export class KeptTables extends KeptKind<Record<string, unknown>, ReadonlySet<string>> {
+export class KeptTables extends Kept<Record<string, unknown>, ReadonlySet<string>> {
   override add(table: Record<string, unknown>): void {
     this.of.push(table);
     this.saved.push(new Set(Object.keys(table)));
@@ -79,7 +71,7 @@ export class KeptTables extends KeptKind<Record<string, unknown>, ReadonlySet<st
   }
 }
 
-export class KeptArrays extends KeptKind<unknown[], readonly unknown[]> {
+export class KeptArrays extends Kept<unknown[], readonly unknown[]> {
   /** Numbers of those that were not empty. Most were: then there is only a length to look at. */
   private readonly filled: number[] = [];
   private readonly empty: number[] = [];
@@ -117,7 +109,7 @@ export class KeptArrays extends KeptKind<unknown[], readonly unknown[]> {
 
 const NOTHING: readonly unknown[] = [];
 
-export class KeptMaps extends KeptKind<Map<unknown, unknown>, readonly (readonly [unknown, unknown])[]> {
+export class KeptMaps extends Kept<Map<unknown, unknown>, readonly (readonly [unknown, unknown])[]> {
   override add(map: Map<unknown, unknown>): void {
     this.of.push(map);
     this.saved.push([...map]);
@@ -152,7 +144,7 @@ function differs(map: Map<unknown, unknown>, entries: readonly (readonly [unknow
   return false;
 }
 
-export class KeptSets extends KeptKind<Set<unknown>, readonly unknown[]> {
+export class KeptSets extends Kept<Set<unknown>, readonly unknown[]> {
   override add(set: Set<unknown>): void {
     this.of.push(set);
     this.saved.push([...set]);
@@ -188,7 +180,7 @@ function views(buffer: ArrayBufferLike): Views {
   return { bytes: new Uint8Array(buffer), words: new Int32Array(buffer, 0, buffer.byteLength >> 2) };
 }
 
-export class KeptBuffers extends KeptKind<ArrayBuffer, Views> {
+export class KeptBuffers extends Kept<ArrayBuffer, Views> {
   private readonly now: Views[] = [];
 
   override add(buffer: ArrayBuffer): void {
