@@ -17,6 +17,7 @@ export * from './spec.ts';
 export * from './explore.ts';
 export * from './scenario-subject.ts';
 export * from './compare.ts';
+export * from './pool.ts';
 export * from './explain.ts';
 export * from './report.ts';
 export * from './claim-races.ts';

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only
-import { Tinypool } from 'tinypool';
+import type { Tinypool } from 'tinypool';
 import type { Tables } from './dpor.ts';
 import { type Job, type Numbering, type Recorded } from './job.ts';
+import { simulationPool } from './pool.ts';
 import type { SubjectSpec } from './spec.ts';
 
 /** Names that are new since the last message; their numbers go on from there. */
@@ -82,15 +83,7 @@ export class Mate implements Helper {
   }
 
   async #start(): Promise<void> {
-    this.#pool = new Tinypool({
-      filename: new URL('./worker.ts', import.meta.url).href,
-      runtime: 'worker_threads',
-      execArgv: ['--import', new URL('../../../tools/register.mjs', import.meta.url).href],
-      minThreads: 1,
-      maxThreads: 1,
-      // A simulation makes much that dies young.
-      resourceLimits: { maxYoungGenerationSizeMb: 64 },
-    });
+    this.#pool = simulationPool(new URL('./worker.ts', import.meta.url), 1);
     try {
       await this.#pool.run(this.#spec, { name: 'start' });
       this.busy = false;

@@ -3,7 +3,7 @@
  * Searches for races run one after another here, or in threads. What comes of a search is the same either way.
  */
 import { setTimeout } from 'node:timers/promises';
-import { Tinypool } from 'tinypool';
+import { simulationPool } from './pool.ts';
 import { type JudgedRace, type RaceJob, searchRaces } from './race-search.ts';
 
 /** Verdicts of a job by claim; null: it was not begun. */
@@ -52,15 +52,7 @@ export async function runInThreads(
   watch: Watch,
   threads: number,
 ): Promise<Verdicts[]> {
-  const pool = new Tinypool({
-    filename: new URL('./race-worker.ts', import.meta.url).href,
-    runtime: 'worker_threads',
-    execArgv: ['--import', new URL('../../../tools/register.mjs', import.meta.url).href],
-    minThreads: threads,
-    maxThreads: threads,
-    // A simulation makes much that dies young.
-    resourceLimits: { maxYoungGenerationSizeMb: 64 },
-  });
+  const pool = simulationPool(new URL('./race-worker.ts', import.meta.url), threads);
   const board = new Int32Array(new SharedArrayBuffer((jobs.length + 1) * Int32Array.BYTES_PER_ELEMENT));
   board.fill(-1, 1);
   const done = jobs.map(() => false);

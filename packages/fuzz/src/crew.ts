@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 // Who does the jobs of a campaign: this thread, or several others.
-import { Tinypool } from 'tinypool';
+import { simulationPool } from '@vfio-lab/explore';
+import type { Tinypool } from 'tinypool';
 import { type Job, makeSmall, type Report, runProgram, type Stop } from './job.ts';
 
 export interface Crew {
@@ -72,15 +73,7 @@ export class Threads implements Crew {
   constructor(threads: number) {
     // One more than there are threads, so that none waits for this one.
     this.size = threads + 1;
-    this.#pool = new Tinypool({
-      filename: new URL('./worker.ts', import.meta.url).href,
-      runtime: 'worker_threads',
-      execArgv: ['--import', new URL('../../../tools/register.mjs', import.meta.url).href],
-      minThreads: threads,
-      maxThreads: threads,
-      // A simulation makes much that dies young.
-      resourceLimits: { maxYoungGenerationSizeMb: 64 },
-    });
+    this.#pool = simulationPool(new URL('./worker.ts', import.meta.url), threads);
   }
 
   get underWay(): number {
