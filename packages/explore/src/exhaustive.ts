@@ -99,14 +99,17 @@ class Scout {
     if (played !== null) return played;
     const node = frames.at(-1)?.wut[0];
     if (node === undefined) return session.execute(this.#dpor);
-    const job = jobOf(frames, frames.length - 1, 0);
     for (;;) {
       this.#share(node);
       // Messages of mates come in between two turns of the event loop.
       await new Promise(setImmediate);
       if (this.#failed !== null) throw this.#failed as Error;
       const ahead = this.#ahead.get(node);
-      if (ahead === undefined || !sameJob(ahead.job, job) || ahead.records === null) {
+      if (
+        ahead === undefined ||
+        ahead.records === null ||
+        !sameJob(ahead.job, jobOf(frames, frames.length - 1, 0))
+      ) {
         this.#ahead.delete(node);
         return session.execute(this.#dpor);
       }
