@@ -3,7 +3,16 @@
  * mm/slab: allocation. What is allocated is written down until it is freed, which finds leaks, double frees and frees
  * of what was never allocated. With kasan on, a freed struct also tells when somebody touches it.
  */
-import { type BeforeRestore, current, type Machine, machine, now, report, type Task } from '@vfio-lab/sim';
+import {
+  type BeforeRestore,
+  current,
+  type FreedStruct,
+  type Machine,
+  machine,
+  now,
+  report,
+  type Task,
+} from '@vfio-lab/sim';
 
 export type gfp_t = number;
 export const GFP_KERNEL: gfp_t = 0xcc0;
@@ -207,50 +216,86 @@ export function kfree(obj: object | null | undefined): void {
 export const kvfree = kfree;
 
 /** A freed struct. What its fields hold is kept here, in the open. */
-interface Poison {
-  readonly obj: object;
+class Poison implements FreedStruct {
+  readonly obj: Poisoned;
   readonly values: Record<string, unknown>;
-  told: boolean;
+  readonly allocation: Allocation;
+  told = false;
+
+  constructor(obj: object, allocation: Allocation) {
+    this.obj = obj as Poisoned;
+    this.values = { ...obj };
+    this.allocation = allocation;
+  }
+
+  used(field: string, how: 'read' | 'write'): void {
+    // Whoever looks when the machine does not run is no part of it.
+    if (this.told || (machine as Machine | undefined) === undefined) return;
+    this.told = true;
+    const { allocation } = this;
+    report(
+      'use-after-free',
+      `${how} of .${field} in a freed ${allocation.what} allocated by ${who(allocation)}`,
+      { allocation },
+    );
+  }
+}
+
+const POISON = Symbol('poison');
+
+interface Poisoned {
+  [key: string]: unknown;
+  [POISON]: Poison;
+}
+
+// Code, not state: one accessor for all freed fields of a name.
+const accessors = new Map<string, PropertyDescriptor>();
+
+function accessorOf(key: string): PropertyDescriptor {
+  let accessor = accessors.get(key);
+  if (accessor === undefined) {
+    accessor = {
+      configurable: true,
+      enumerable: true,
+      get(this: Poisoned) {
+        const poison = this[POISON];
+        poison.used(key, 'read');
+        return poison.values[key];
+      },
+      set(this: Poisoned, value: unknown) {
+        const poison = this[POISON];
+        poison.used(key, 'write');
+        poison.values[key] = value;
+      },
+    };
+    accessors.set(key, accessor);
+  }
+  return accessor;
+}
+
+/** Take fields out, last in, first out: then the engine goes back to the shapes that the object had before. */
+function take_out(obj: Poisoned, keys: readonly string[]): void {
+  for (let i = keys.length - 1; i >= 0; i--) delete obj[keys[i]];
 }
 
 /** Replace every field by one that reports its use, once for each object, and goes on with the old value. */
-function poison(s: Slab, obj: object, a: Allocation): void {
-  const p: Poison = { obj, values: { ...obj }, told: false };
+function poison(s: Slab, struct: object, allocation: Allocation): void {
+  const p = new Poison(struct, allocation);
+  const { obj } = p;
+  const keys = Object.keys(obj);
+  take_out(obj, keys);
+  Object.defineProperty(obj, POISON, { configurable: true, value: p });
+  for (const key of keys) Object.defineProperty(obj, key, accessorOf(key));
   s.poisoned.push(p);
-  const tell = (key: string, how: string): void => {
-    // Whoever looks when the machine does not run is no part of it.
-    if (p.told || (machine as Machine | undefined) === undefined) return;
-    p.told = true;
-    report('use-after-free', `${how} of .${key} in a freed ${a.what} allocated by ${who(a)}`, {
-      allocation: a,
-    });
-  };
-  for (const key of Object.keys(obj)) {
-    Object.defineProperty(obj, key, {
-      configurable: true,
-      enumerable: true,
-      get() {
-        tell(key, 'read');
-        return p.values[key];
-      },
-      set(v: unknown) {
-        tell(key, 'write');
-        p.values[key] = v;
-      },
-    });
-  }
-  machine.disown(obj, tell);
+  machine.disown(obj, p);
 }
 
 /** Plain fields again. */
 function unpoison({ obj, values }: Poison): void {
-  for (const key of Object.keys(values))
-    Object.defineProperty(obj, key, {
-      configurable: true,
-      enumerable: true,
-      writable: true,
-      value: values[key],
-    });
+  const keys = Object.keys(values);
+  take_out(obj, keys);
+  delete (obj as Partial<Poisoned>)[POISON];
+  for (const key of keys) obj[key] = values[key];
 }
 
 /** Report every later use of freed structs on this machine (finding `use-after-free`). Off by default. */

@@ -6,7 +6,7 @@
  * gives the number of bytes it used, or a negative error.
  */
 import { lock_map_acquire, lock_map_release } from '@vfio-lab/locking';
-import { access, current, machine, Obj, type Task, wait_until } from '@vfio-lab/sim';
+import { access, current, fixed, machine, Obj, type Task, wait_until } from '@vfio-lab/sim';
 import { PAGE_SIZE } from './bits.ts';
 import type { Awaitable } from './container.ts';
 import { EACCES, EEXIST, EINVAL, EIO, EISDIR, ENODEV, ENOENT } from './errno.ts';
@@ -34,7 +34,7 @@ export interface sysfs_bin_attribute {
 }
 
 class sysfs_node extends Obj {
-  parent: sysfs_dir | null;
+  readonly parent: sysfs_dir | null;
 
   constructor(name: string, parent: sysfs_dir | null) {
     super(name);
@@ -81,6 +81,11 @@ export class sysfs_link extends sysfs_node {
     this.target = target;
   }
 }
+
+// There are hundreds of these.
+fixed(sysfs_dir, ['name', 'parent', 'children']);
+fixed(sysfs_file, ['name', 'parent', 'attr', 'bin']);
+fixed(sysfs_link, ['name', 'parent', 'target']);
 
 class Sysfs {
   readonly root = new sysfs_dir('/sys', null);

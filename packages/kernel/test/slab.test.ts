@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only
-import { machine } from '@vfio-lab/sim';
+import { Checkpoint, machine } from '@vfio-lab/sim';
 import { describe, expect, it } from 'vitest';
 import {
   GFP_KERNEL,
@@ -107,5 +107,25 @@ describe('slab', () => {
     expect(kinds(m)).toEqual(['double-free', 'bad-free', 'use-after-free', 'use-after-free']);
     expect(m.findings[2].text).toContain('read of .n in a freed Thing');
     expect(m.findings[3].text).toContain('write of .n');
+  });
+
+  it('gives freed structs their fields back when the machine is put back to before', async () => {
+    let t!: Thing;
+    const m = await run(() => {
+      set_kasan(true);
+      t = kzalloc(Thing, GFP_KERNEL) as Thing;
+      t.n = 3;
+      machine.park(() => kfree(t));
+    });
+    const checkpoint = new Checkpoint(m, [t]);
+    const fields = Object.getOwnPropertyDescriptors(t);
+    for (let i = 0; i < 2; i++) {
+      await m.resume();
+      expect(Object.getOwnPropertyDescriptor(t, 'n')?.value).toBeUndefined();
+      checkpoint.restore();
+      expect(Object.getOwnPropertyDescriptors(t)).toEqual(fields);
+      expect(Object.keys(t)).toEqual(Object.keys(fields));
+    }
+    expect(m.findings).toEqual([]);
   });
 });

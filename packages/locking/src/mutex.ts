@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only
-import { Semaphore } from 'async-mutex';
-import { access, current, machine, Obj, type Op, point, report, type Task } from '@vfio-lab/sim';
+import { access, current, fixed, machine, Obj, type Op, point, report, type Task } from '@vfio-lab/sim';
 import { DONE, might_sleep } from './context.ts';
 import { Hold, note_acquired, note_contended, note_released, Release } from './observe.ts';
+import { Semaphore } from './semaphore.ts';
 
 /** Acquiring: enabled while the semaphore has a unit to give, so async-mutex never queues and never chooses. */
 class Acquire implements Op {
@@ -32,6 +32,8 @@ export class mutex extends Obj {
     super(name);
   }
 }
+
+fixed(mutex, ['sem', 'hold', 'op_acquire', 'op_release']);
 
 /** Name the lock; the name is its lockdep class. C: include/linux/mutex.h mutex_init() */
 export function mutex_init(lock: mutex, name: string): void {

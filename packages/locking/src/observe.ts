@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only
-import { type HeldLock, machine, type Obj, type Op, type Task } from '@vfio-lab/sim';
+import { fixed, type HeldLock, machine, type Obj, type Op, type Task } from '@vfio-lab/sim';
 
 /** A hold of a lock. Exclusive holds are reused: a lock has one holder at a time, so it owns the record. */
 export class Hold implements HeldLock {
@@ -15,6 +15,8 @@ export class Hold implements HeldLock {
     this.mode = mode;
   }
 }
+
+fixed(Hold, ['lock', 'mode']);
 
 /** A task gives a lock up. */
 export class Release implements Op {

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only
-import { Semaphore } from 'async-mutex';
-import { access, current, machine, Obj, type Op, point, report, type Task } from '@vfio-lab/sim';
+import { access, current, fixed, machine, Obj, type Op, point, report, type Task } from '@vfio-lab/sim';
 import { DONE, might_sleep } from './context.ts';
 import { Hold, note_acquired, note_contended, note_released, Release } from './observe.ts';
+import { Semaphore } from './semaphore.ts';
 
 class Acquire implements Op {
   readonly kind = 'lock';
@@ -41,6 +41,8 @@ export class rw_semaphore extends Obj {
     super(name);
   }
 }
+
+fixed(rw_semaphore, ['sem', 'hold', 'spare', 'op_read', 'op_write', 'op_up_read', 'op_up_write']);
 
 function can_take(sem: rw_semaphore, write: boolean): boolean {
   return sem.sem.getValue() > 0 || (!write && sem.readers > 0);

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only
-import { Semaphore } from 'async-mutex';
-import { access, current, machine, Obj, type Op, point, report, type Task } from '@vfio-lab/sim';
+import { access, current, fixed, machine, Obj, type Op, point, report, type Task } from '@vfio-lab/sim';
 import { DONE, local_irq_restore, local_irq_save, pin, unpin } from './context.ts';
 import { Hold, note_acquired, note_contended, note_released, Release } from './observe.ts';
+import { Semaphore } from './semaphore.ts';
 
 class Acquire implements Op {
   readonly kind = 'lock';
@@ -31,6 +31,8 @@ export class spinlock_t extends Obj {
     super(name);
   }
 }
+
+fixed(spinlock_t, ['sem', 'hold', 'op_acquire', 'op_release']);
 
 /** C: include/linux/spinlock.h spin_lock_init() */
 export function spin_lock_init(lock: spinlock_t, name: string): void {

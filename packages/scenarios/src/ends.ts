@@ -21,11 +21,13 @@ const CHECK = 64;
 
 /** How runs end, by the state of the machine when their programs had ended and nothing went on any more. */
 export class Ends {
+  private readonly checkpoint: Checkpoint;
   private readonly fingerprint: Fingerprint;
   private readonly known = new Map<string, End>();
   private hits = 0;
 
   constructor(checkpoint: Checkpoint) {
+    this.checkpoint = checkpoint;
     this.fingerprint = new Fingerprint(checkpoint);
   }
 
@@ -48,6 +50,7 @@ export class Ends {
       this.known.set(state, end);
       return;
     }
+    this.checkpoint.verify();
     const [before, now] = [textOf(was), textOf(end)];
     if (before === now) return;
     end.findings.push({

@@ -7,7 +7,7 @@
 
 import * as headers from '@vfio-lab/headers';
 import type { Kernel } from '@vfio-lab/headers';
-import { CONSTANT, current, machine } from '@vfio-lab/sim';
+import { compile, CONSTANT, current, machine } from '@vfio-lab/sim';
 
 /** The namespace (`import * as x`) of a mirrored file: its functions by C name. */
 export interface Module {
@@ -143,7 +143,8 @@ export class Image {
     }
     const kernel = Object.create(options.instrument ? this.#instrumentedTable() : this.table) as Kernel;
     for (const module of [...this.base, ...this.patches]) {
-      if (module.statics !== undefined) Object.assign(kernel, module.statics(kernel));
+      if (module.statics === undefined) continue;
+      for (const [name, value] of Object.entries(module.statics(kernel))) storeOf(name)(kernel, value);
     }
     return kernel;
   }
@@ -155,6 +156,21 @@ export class Image {
     }
     return this.#instrumented;
   }
+}
+
+type Store = (kernel: Kernel, value: unknown) => void;
+
+// Code, not state.
+const stores = new Map<string, Store>();
+
+/** Gives an object a field of this name. Of computed names an object takes a dozen before the engine makes a table of it. */
+function storeOf(name: string): Store {
+  let store = stores.get(name);
+  if (store === undefined) {
+    store = compile<Store>({}, `(kernel, value) => { kernel[${JSON.stringify(name)}] = value; }`);
+    stores.set(name, store);
+  }
+  return store;
 }
 
 function collectFields(

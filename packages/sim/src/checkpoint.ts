@@ -8,6 +8,7 @@
  * 2. Objects keep their identity: what is restored is their content. What was made since is left to the collector.
  * 3. Promises cannot be put back, so no task may be in the middle of something: those there are have not started.
  */
+import { compile } from './codegen.ts';
 import { KeptArrays, KeptBuffers, KeptMaps, KeptSets, KeptTables, type Tell } from './kept.ts';
 import type { Machine } from './machine.ts';
 
@@ -21,28 +22,31 @@ export interface BeforeRestore {
 /** Properties that only keep what is computed again when it is missing, and those of Obj that never change. */
 const SKIPPED: ReadonlySet<string | symbol> = new Set(['accesses', 'maker', 'made_nr']);
 
-/** Puts the fields of all objects of one shape back. */
-type Filler = (objects: readonly object[], values: readonly unknown[]) => void;
-
-/** Looks for fields that are not as they were in all objects of one shape: tells of each, and puts it into `changed`. */
-type Differ = (
-  objects: readonly object[],
-  values: readonly unknown[],
-  place: number,
-  tell: Tell,
-  changed: unknown[],
-) => void;
-
+/** All objects kept that have the same fields, and what is in those. */
 interface Shape {
   readonly keys: readonly (string | symbol)[];
-  readonly fill: Filler;
-  readonly differ: Differ;
   readonly objects: object[];
   readonly values: unknown[];
 }
 
+/** Looks for fields that are not as they were: tells of each, and puts it into `changed`. Places count from `place`. */
+type Differ = (shapes: readonly Shape[], place: number, tell: Tell, changed: unknown[]) => void;
+
 /** On a prototype: what instances hold never changes, so a checkpoint does not look into them. */
 export const CONSTANT = Symbol('constant');
+
+const FIXED = Symbol('fixed');
+
+/** These fields never change once an object of the class is made, so that a checkpoint need not look at them. */
+export function fixed(cls: { readonly prototype: object }, fields: readonly string[]): void {
+  Object.defineProperty(cls.prototype, FIXED, { value: fields });
+}
+
+function fixedOf(object: object): readonly string[] {
+  return (object as { [FIXED]?: readonly string[] })[FIXED] ?? NONE;
+}
+
+const NONE: readonly string[] = [];
 
 /** Its content cannot be seen, or is no state. */
 export function isOpaque(value: object): boolean {
@@ -58,57 +62,72 @@ export function isOpaque(value: object): boolean {
   );
 }
 
-/** Code made for the shape: one store a field, which is ten times as fast as a loop over names. */
-function filler(keys: readonly (string | symbol)[]): Filler {
-  const stores = keys.map((key, k) =>
-    typeof key === 'string' ? `o[${JSON.stringify(key)}] = v[i + ${k}];` : `o[keys[${k}]] = v[i + ${k}];`,
-  );
-  const code = `return (objects, v) => {
+/** A Differ for any shapes. */
+function differ(shapes: readonly Shape[], place: number, tell: Tell, changed: unknown[]): void {
+  let at = place;
+  for (const { keys, objects, values } of shapes) {
     let i = 0;
-    for (const o of objects) { ${stores.join(' ')} i += ${keys.length}; }
-  }`;
-  return (new Function('keys', code) as (keys: readonly (string | symbol)[]) => Filler)(keys);
-}
-
-/** As filler(). */
-function differ(keys: readonly (string | symbol)[]): Differ {
-  const tests = keys.map((key, k) => {
-    const field = typeof key === 'string' ? `o[${JSON.stringify(key)}]` : `o[keys[${k}]]`;
-    return `now = ${field}; if (now !== v[i + ${k}]) {
-      changed.push(o, keys[${k}], v[i + ${k}]);
-      tell(place + i + ${k}, now);
-    }`;
-  });
-  const code = `return (objects, v, place, tell, changed) => {
-    let i = 0, now;
-    for (const o of objects) { ${tests.join(' ')} i += ${keys.length}; }
-  }`;
-  return (new Function('keys', code) as (keys: readonly (string | symbol)[]) => Differ)(keys);
-}
-
-/** Objects of a shape from which on code of its own is worth it: such code is cold when it is run. */
-const MANY = 4;
-
-/** What code made by differ() does, for any shape. */
-function differOne(
-  keys: readonly (string | symbol)[],
-  objects: readonly object[],
-  values: readonly unknown[],
-  place: number,
-  tell: Tell,
-  changed: unknown[],
-): void {
-  let i = 0;
-  for (const object of objects as readonly Record<string | symbol, unknown>[]) {
-    for (const key of keys) {
-      const now = object[key];
-      if (now !== values[i]) {
-        changed.push(object, key, values[i]);
-        tell(place + i, now);
+    for (const object of objects as readonly Record<string | symbol, unknown>[]) {
+      for (const key of keys) {
+        const now = object[key];
+        if (now !== values[i]) {
+          changed.push(object, key, values[i]);
+          tell(at + i, now);
+        }
+        i++;
       }
-      i++;
     }
+    at += i;
   }
+}
+
+/** Code made for some shapes: several times as fast, but it has to be compiled first. */
+function differOf(shapes: readonly Shape[]): Differ {
+  const loops = shapes.map(({ keys }, s) => {
+    const tests = keys.map((key, k) => {
+      const name = `keys[${s}][${k}]`;
+      const field = typeof key === 'string' ? `o[${JSON.stringify(key)}]` : `o[${name}]`;
+      return `now = ${field}; if (now !== v[i + ${k}]) {
+        changed.push(o, ${name}, v[i + ${k}]);
+        tell(place + i + ${k}, now);
+      }`;
+    });
+    return `v = shapes[${s}].values;
+      i = 0;
+      for (o of shapes[${s}].objects) { ${tests.join(' ')} i += ${keys.length}; }
+      place += i;`;
+  });
+  return compile(
+    { keys: shapes.map(({ keys }) => keys) },
+    `(shapes, place, tell, changed) => { let o, v, i, now; ${loops.join(' ')} }`,
+  );
+}
+
+/** Comparisons from which on code of its own is worth it. */
+const MANY = 50;
+/** Fields of a piece of such code: the engine leaves functions alone that are very long. */
+const FIELDS = 150;
+
+/** Some shapes that are compared in one go. */
+interface Group {
+  readonly shapes: readonly Shape[];
+  /** How many places they have. */
+  readonly places: number;
+  differ: Differ;
+}
+
+function groupsOf(all: readonly Shape[]): Group[] {
+  const groups: Group[] = [];
+  let shapes: Shape[] = [];
+  let fields = 0;
+  for (const [i, shape] of all.entries()) {
+    shapes.push(shape);
+    fields += shape.keys.length;
+    if (fields < FIELDS && i < all.length - 1) continue;
+    groups.push({ shapes, places: shapes.reduce((n, { values }) => n + values.length, 0), differ });
+    [shapes, fields] = [[], 0];
+  }
+  return groups;
 }
 
 /**
@@ -151,8 +170,9 @@ export function reach(
 
 /** Own data properties that can be stored to. */
 function fieldsOf(object: object): (string | symbol)[] {
+  const never = fixedOf(object);
   return Reflect.ownKeys(object).filter((key) => {
-    if (SKIPPED.has(key)) return false;
+    if (SKIPPED.has(key) || never.includes(key as string)) return false;
     const property = Object.getOwnPropertyDescriptor(object, key) as PropertyDescriptor;
     return property.writable === true;
   });
@@ -163,7 +183,9 @@ export class Checkpoint {
   readonly roots: readonly unknown[];
   private readonly machine: Machine;
   private readonly shapes = new Map<unknown, Map<string, Shape>>();
-  private readonly allShapes: Shape[] = [];
+  private readonly groups: readonly Group[];
+  /** How often it has been compared. */
+  private looks = 0;
   private readonly tables = new KeptTables();
   private readonly arrays = new KeptArrays();
   private readonly maps = new KeptMaps();
@@ -173,6 +195,8 @@ export class Checkpoint {
   /** What differences() has found in fields: objects, keys and values to put back, in threes. */
   private readonly changed: unknown[] = [];
   private readonly listeners: BeforeRestore[] = [];
+  /** What is said never to change: objects, names and values, in threes. */
+  private readonly never: unknown[] = [];
 
   /**
    * Keep the state of a machine that does not run, and of whatever else the roots reach.
@@ -185,11 +209,12 @@ export class Checkpoint {
     this.machine = machine;
     this.roots = [machine, ...roots];
     reach(this.roots, (object) => this.keep(object));
+    this.groups = groupsOf([...this.shapes.values()].flatMap((byKeys) => [...byKeys.values()]));
   }
 
   /** Numbers that differences() tells places by are below this one. */
   get places(): number {
-    return this.allShapes.reduce((n, { values }) => n + values.length, this.containers);
+    return this.groups.reduce((n, { places }) => n + places, this.containers);
   }
 
   private get containers(): number {
@@ -199,10 +224,12 @@ export class Checkpoint {
   /** Go through everything that is kept: the number of its first place, and the fields that have one each. */
   each(see: (object: object, place: number, keys: readonly (string | symbol)[]) => void): void {
     let place = 0;
-    for (const { keys, objects } of this.allShapes) {
-      for (const object of objects) {
-        see(object, place, keys);
-        place += keys.length;
+    for (const { shapes } of this.groups) {
+      for (const { keys, objects } of shapes) {
+        for (const object of objects) {
+          see(object, place, keys);
+          place += keys.length;
+        }
       }
     }
     for (const { of } of this.rest) for (const container of of) see(container, place++, []);
@@ -215,11 +242,11 @@ export class Checkpoint {
   differences(tell: Tell): void {
     const { changed } = this;
     changed.length = 0;
+    if (++this.looks === MANY) for (const group of this.groups) group.differ = differOf(group.shapes);
     let place = 0;
-    for (const { differ, keys, objects, values } of this.allShapes) {
-      if (objects.length >= MANY) differ(objects, values, place, tell, changed);
-      else differOne(keys, objects, values, place, tell, changed);
-      place += values.length;
+    for (const group of this.groups) {
+      group.differ(group.shapes, place, tell, changed);
+      place += group.places;
     }
     for (const rest of this.rest) {
       rest.differences(place, tell);
@@ -237,6 +264,16 @@ export class Checkpoint {
     this.machine.revive();
   }
 
+  /** @throws Error when a field has changed that its class says is fixed */
+  verify(): void {
+    const { never } = this;
+    for (let i = 0; i < never.length; i += 3) {
+      const [object, key] = [never[i] as Record<string, unknown>, never[i + 1] as string];
+      if (object[key] !== never[i + 2])
+        throw new Error(`${object.constructor.name}.${key} is no fixed field: it has changed`);
+    }
+  }
+
   private keep(object: object): void {
     if (ArrayBuffer.isView(object)) return;
     if (object instanceof ArrayBuffer) {
@@ -250,6 +287,7 @@ export class Checkpoint {
     if (object instanceof Map) this.maps.add(object);
     else if (object instanceof Set) this.sets.add(object);
     const keys = fieldsOf(object);
+    for (const key of fixedOf(object)) this.never.push(object, key, (object as Record<string, unknown>)[key]);
     if ('before_restore' in object) {
       const listener = object as BeforeRestore;
       this.listeners.push(listener);
@@ -269,9 +307,8 @@ export class Checkpoint {
     const id = keys.map(String).join('\n');
     let shape = byKeys.get(id);
     if (shape === undefined) {
-      shape = { keys, fill: filler(keys), differ: differ(keys), objects: [], values: [] };
+      shape = { keys, objects: [], values: [] };
       byKeys.set(id, shape);
-      this.allShapes.push(shape);
     }
     shape.objects.push(object);
     for (const key of keys) shape.values.push((object as Record<string | symbol, unknown>)[key]);
@@ -279,9 +316,9 @@ export class Checkpoint {
 
   /** Make everything as it was. The machine must not run. */
   restore(): void {
-    for (const listener of this.listeners) listener.before_restore();
-    for (const { fill, objects, values } of this.allShapes) fill(objects, values);
-    for (const rest of this.rest) rest.restore();
-    this.machine.revive();
+    this.differences(NOBODY);
+    this.undo();
   }
 }
+
+const NOBODY: Tell = () => undefined;

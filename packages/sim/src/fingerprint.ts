@@ -88,6 +88,9 @@ export class Fingerprint {
     });
     const counted = new Set<object>();
     reach(roots, (object) => counted.add(object), leftOut);
+    // A view has no place of its own: what is in it is kept with its buffer.
+    for (const object of counted)
+      if (ArrayBuffer.isView(object) && this.old.has(object.buffer)) this.old.set(object, this.old.size);
     checkpoint.each((object, place, keys) => {
       const counts = counted.has(object);
       // What is no object with fields has one place and no keys.

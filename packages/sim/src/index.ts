@@ -9,4 +9,5 @@ export * from './machine.ts';
 export * from './input-error.ts';
 export * from './nearest.ts';
 export * from './checkpoint.ts';
+export * from './codegen.ts';
 export * from './fingerprint.ts';

@@ -30,26 +30,23 @@ abstract class Kept<T extends object, S> {
   undo(): void {
     for (const i of this.changed) this.put(i);
   }
-
-  restore(): void {
-    this.changed.length = 0;
-    this.find(this.changed);
-    this.undo();
-  }
 }
 
 /** Objects that serve as tables: the entries that they have gained. Those that were there are fields. */
-export class KeptTables extends Kept<Record<string, unknown>, ReadonlySet<string>> {
+export class KeptTables extends Kept<Record<string, unknown>, readonly string[]> {
   override add(table: Record<string, unknown>): void {
     this.of.push(table);
-    this.saved.push(new Set(Object.keys(table)));
+    this.saved.push(Object.keys(table));
   }
 
   protected override find(changed: number[]): void {
     const { of, saved } = this;
     for (let i = 0; i < of.length; i++) {
+      const keys = saved[i];
+      let k = 0;
+      // They come in the order in which they were put in, so that new ones come last.
       for (const key in of[i]) {
-        if (saved[i].has(key)) continue;
+        if (key === keys[k++]) continue;
         changed.push(i);
         break;
       }
@@ -59,7 +56,7 @@ export class KeptTables extends Kept<Record<string, unknown>, ReadonlySet<string
   protected override tell(i: number, place: number, tell: Tell): void {
     const table = this.of[i];
     for (const key in table) {
-      if (this.saved[i].has(key)) continue;
+      if (this.saved[i].includes(key)) continue;
       tell(place, key);
       tell(place, table[key]);
     }
@@ -67,7 +64,7 @@ export class KeptTables extends Kept<Record<string, unknown>, ReadonlySet<string
 
   protected override put(i: number): void {
     const table = this.of[i];
-    for (const key in table) if (!this.saved[i].has(key)) delete table[key];
+    for (const key in table) if (!this.saved[i].includes(key)) delete table[key];
   }
 }
 

@@ -29,6 +29,11 @@ export interface TraceEvent {
   data: Record<string, unknown>;
 }
 
+/** A struct that nobody should use any more. */
+export interface FreedStruct {
+  used(field: string, how: 'read' | 'write'): void;
+}
+
 /** Told of every lock operation; see the locking package. The null observer is free. */
 export interface LockObserver {
   /** A task found the lock taken and has to wait. */
@@ -319,8 +324,8 @@ export class Machine {
     return obj;
   }
 
-  /** A struct that adopt() was told of is freed: from here on `tell` has to know who uses a field that is watched. */
-  disown(_obj: object, _tell: (field: string, how: string) => void): void {}
+  /** A struct that adopt() was told of is freed: from here on `freed` has to know who uses a field that is watched. */
+  disown(_obj: object, _freed: FreedStruct): void {}
 
   /** The running task lets go of `obj` without a scheduling point: who waits for it may go on. */
   publish(_obj: Obj): void {}

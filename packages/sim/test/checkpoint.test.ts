@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
 import { describe, expect, it } from 'vitest';
-import { type BeforeRestore, Checkpoint, machine, Machine, spawn, yield_now } from '../src/index.ts';
+import { type BeforeRestore, Checkpoint, fixed, machine, Machine, spawn, yield_now } from '../src/index.ts';
 
 class Device {
   count = 1;
@@ -116,6 +116,25 @@ describe('Checkpoint', () => {
     expect(trap.value).toBe(42);
     checkpoint.restore();
     expect(trap.value).toBe(1);
+  });
+
+  it('should notice that a field has changed that was said not to', async () => {
+    class Lock {
+      readonly gate = { open: true };
+      owner = '';
+    }
+    fixed(Lock, ['gate']);
+    const lock = new Lock();
+    const m = new Machine();
+    await m.run(() => machine.park(() => undefined));
+    const checkpoint = new Checkpoint(m, [lock]);
+    lock.owner = 'a';
+    lock.gate.open = false;
+    expect(() => checkpoint.verify()).not.toThrow();
+    checkpoint.restore();
+    expect(lock).toEqual({ gate: { open: true }, owner: '' });
+    Object.assign(lock, { gate: { open: true } });
+    expect(() => checkpoint.verify()).toThrow('Lock.gate is no fixed field');
   });
 
   it('should refuse a machine with a task in the middle of something', async () => {

@@ -2,6 +2,7 @@
 import {
   Cpu,
   current,
+  type FreedStruct,
   Machine,
   type MachineOptions,
   type Obj,
@@ -11,7 +12,7 @@ import {
 } from '@vfio-lab/sim';
 import { Accesses, type Race } from './accesses.ts';
 import { Order } from './order.ts';
-import { shadowOf, watch } from './shadow.ts';
+import { type AccessObserver, type Shadow, shadowOf, watch } from './shadow.ts';
 
 export interface RaceOptions extends MachineOptions {
   /** Classes of the structs whose fields are watched. */
@@ -48,13 +49,9 @@ export class RaceMachine extends Machine {
     return obj;
   }
 
-  override disown(obj: object, tell: (field: string, how: string) => void): void {
+  override disown(obj: object, freed: FreedStruct): void {
     const shadow = shadowOf(obj);
-    if (shadow === undefined) return;
-    shadow.observer = {
-      read: (s, field) => tell(s.fields[field], 'read'),
-      write: (s, field) => tell(s.fields[field], 'write'),
-    };
+    if (shadow !== undefined) shadow.observer = new Disowned(freed);
   }
 
   override peek<T>(look: () => T): T {
@@ -137,6 +134,23 @@ export class RaceMachine extends Machine {
   /** Told by RaceLocks. */
   released(lock: Obj, mode: 'read' | 'write'): void {
     if (this.watching) this.order.released(lock, mode);
+  }
+}
+
+/** Hands accesses to a struct on to who has to know that it is freed. */
+class Disowned implements AccessObserver {
+  readonly freed: FreedStruct;
+
+  constructor(freed: FreedStruct) {
+    this.freed = freed;
+  }
+
+  read(shadow: Shadow, field: number): void {
+    this.freed.used(shadow.fields[field], 'read');
+  }
+
+  write(shadow: Shadow, field: number): void {
+    this.freed.used(shadow.fields[field], 'write');
   }
 }
 

@@ -3,6 +3,7 @@
  * Structs whose fields tell of every access. The object stays what it is (identity, instanceof); its watched fields
  * become accessors on a prototype between it and its class, and their values move into a shadow.
  */
+import { compile } from '@vfio-lab/sim';
 import { FieldState } from './field.ts';
 
 /** Told of accesses to the fields of watched structs. */
@@ -13,21 +14,23 @@ export interface AccessObserver {
 
 export type Struct = new (...args: never[]) => object;
 
-/** The values of an instance, and what is known of the accesses to them. */
+/** The values of an instance, each under the name of its field, and what is known of the accesses to them. */
 export abstract class Shadow {
   // Of the layout, and therefore on its prototype.
   declare readonly struct: string;
   declare readonly fields: readonly string[];
   observer: AccessObserver;
-  readonly values: unknown[];
   /** By field. Hidden from checkpoints: what is from another run is stale and known to be. */
-  readonly #states: (FieldState | null)[];
+  readonly #states: (FieldState | null)[] = [];
 
-  constructor(observer: AccessObserver, values: unknown[]) {
+  constructor(observer: AccessObserver, values: readonly unknown[]) {
     this.observer = observer;
-    this.values = values;
-    this.#states = values.map(() => null);
+    this.fill(values);
+    for (let i = 0; i < values.length; i++) this.#states.push(null);
   }
+
+  /** Of the layout: put the values in. */
+  protected abstract fill(values: readonly unknown[]): void;
 
   /** What is known in this run of the accesses to a field. */
   state(field: number, run: number): FieldState {
@@ -40,21 +43,28 @@ export abstract class Shadow {
 /** What the watched instances of a class with one set of fields have in common. */
 interface Layout {
   readonly prototype: object;
-  readonly shadow: new (observer: AccessObserver, values: unknown[]) => Shadow;
+  readonly shadow: new (observer: AccessObserver, values: readonly unknown[]) => Shadow;
+}
+
+/** What a field is called in a shadow, where it must not meet the shadow's own ones. */
+function nameOf(field: string): string {
+  return `_${field}`;
 }
 
 function makeLayout(cls: Struct, fields: readonly string[]): Layout {
   const prototype = Object.create(cls.prototype as object) as object;
-  for (const [i, field] of fields.entries()) {
+  for (const [i, field] of fields.entries())
     Object.defineProperty(prototype, field, {
       configurable: true,
       enumerable: true,
-      get: getter(i),
-      set: setter(i),
+      ...accessor(i, JSON.stringify(nameOf(field))),
     });
-  }
-  const shadow = class extends Shadow {};
-  Object.assign(shadow.prototype, { struct: cls.name, fields });
+  const stores = fields.map((field, i) => `this[${JSON.stringify(nameOf(field))}] = values[${i}];`);
+  const fill = compile({}, `function (values) { ${stores.join(' ')} }`);
+  const shadow = class extends Shadow {
+    declare fill: (values: readonly unknown[]) => void;
+  };
+  Object.assign(shadow.prototype, { struct: cls.name, fields, fill });
   return { prototype, shadow };
 }
 
@@ -64,20 +74,18 @@ interface Watched {
   [SHADOW]: Shadow;
 }
 
-function getter(field: number): (this: Watched) => unknown {
-  return function () {
-    const shadow = this[SHADOW];
-    shadow.observer.read(shadow, field);
-    return shadow.values[field];
-  };
+interface Accessor {
+  get(this: Watched): unknown;
+  set(this: Watched, value: unknown): void;
 }
 
-function setter(field: number): (this: Watched, value: unknown) => void {
-  return function (value) {
-    const shadow = this[SHADOW];
-    shadow.observer.write(shadow, field);
-    shadow.values[field] = value;
-  };
+/** Code of its own for each field: what it always does to one sort of object, the engine makes short. */
+function accessor(field: number, name: string): Accessor {
+  const code = `({
+    get() { const s = this[SHADOW]; s.observer.read(s, ${field}); return s[${name}]; },
+    set(v) { const s = this[SHADOW]; s.observer.write(s, ${field}); s[${name}] = v; },
+  })`;
+  return compile({ SHADOW }, code);
 }
 
 // Code, not state: the layouts that were needed so far in this process.
