@@ -1,23 +1,12 @@
 // SPDX-License-Identifier: GPL-2.0-only
-import { access, current, fixed, machine, Obj, type Op, point, report, type Task } from '@vfio-lab/sim';
+import { access, current, fixed, machine, Obj, Op, point, report, type Task } from '@vfio-lab/sim';
 import { DONE, might_sleep } from './context.ts';
-import { Hold, note_acquired, note_contended, note_released, Release } from './observe.ts';
+import { Hold, note_acquired, note_contended, note_released } from './observe.ts';
 import { Semaphore } from './semaphore.ts';
 
-/** Acquiring: enabled while the semaphore has a unit to give, so async-mutex never queues and never chooses. */
-class Acquire implements Op {
-  readonly kind = 'lock';
-  readonly write = true;
-  readonly obj: mutex;
-
-  constructor(obj: mutex) {
-    this.obj = obj;
-    Object.freeze(this);
-  }
-
-  enabled(): boolean {
-    return this.obj.sem.getValue() > 0;
-  }
+/** The semaphore has a unit to give, so that async-mutex never queues and never chooses. */
+function can_take(this: Op): boolean {
+  return (this.obj as mutex).sem.getValue() > 0;
 }
 
 /** struct mutex. Its state is an async-mutex Semaphore of one unit. */
@@ -25,8 +14,8 @@ export class mutex extends Obj {
   readonly sem = new Semaphore(1);
   owner: Task | null = null;
   readonly hold = new Hold(this, 'write');
-  readonly op_acquire: Op = new Acquire(this);
-  readonly op_release: Op = new Release(this, true);
+  readonly op_acquire = new Op('lock', this, true, can_take);
+  readonly op_release = new Op('unlock', this, true);
 
   constructor(name = 'mutex') {
     super(name);
@@ -75,12 +64,7 @@ export async function mutex_lock_interruptible(lock: mutex): Promise<number> {
   const task = current;
   const since = machine.clock.now;
   if (lock.owner !== null) note_contended(lock, 'write', task);
-  await point({
-    kind: 'lock',
-    obj: lock,
-    write: true,
-    enabled: () => task.signal_pending || lock.sem.getValue() > 0,
-  });
+  await point(new Op('lock', lock, true, () => task.signal_pending || lock.sem.getValue() > 0));
   if (lock.sem.getValue() === 0) return -4;
   take(lock, since, false);
   return 0;

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only
-import { fixed, type HeldLock, machine, type Obj, type Op, type Task } from '@vfio-lab/sim';
+import { fixed, type HeldLock, machine, type Obj, type Task } from '@vfio-lab/sim';
 
 /** A hold of a lock. Exclusive holds are reused: a lock has one holder at a time, so it owns the record. */
 export class Hold implements HeldLock {
@@ -17,20 +17,6 @@ export class Hold implements HeldLock {
 }
 
 fixed(Hold, ['lock', 'mode']);
-
-/** A task gives a lock up. */
-export class Release implements Op {
-  readonly kind = 'unlock';
-  readonly obj: Obj;
-  readonly write: boolean;
-
-  constructor(lock: Obj, write: boolean) {
-    this.obj = lock;
-    this.write = write;
-    // Nothing for a checkpoint to keep.
-    Object.freeze(this);
-  }
-}
 
 /**
  * Common part of every acquisition: keep the task's list of holds (owner checks need it always) and tell the machine's

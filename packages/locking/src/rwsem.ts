@@ -1,24 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only
-import { access, current, fixed, machine, Obj, type Op, point, report, type Task } from '@vfio-lab/sim';
+import { access, current, fixed, machine, Obj, Op, point, report, type Task } from '@vfio-lab/sim';
 import { DONE, might_sleep } from './context.ts';
-import { Hold, note_acquired, note_contended, note_released, Release } from './observe.ts';
+import { Hold, note_acquired, note_contended, note_released } from './observe.ts';
 import { Semaphore } from './semaphore.ts';
-
-class Acquire implements Op {
-  readonly kind = 'lock';
-  readonly obj: rw_semaphore;
-  readonly write: boolean;
-
-  constructor(obj: rw_semaphore, write: boolean) {
-    this.obj = obj;
-    this.write = write;
-    Object.freeze(this);
-  }
-
-  enabled(): boolean {
-    return can_take(this.obj, this.write);
-  }
-}
 
 /**
  * struct rw_semaphore. Its state is an async-mutex Semaphore of one unit, which a writer takes, or the first reader
@@ -32,10 +16,10 @@ export class rw_semaphore extends Obj {
   readonly hold = new Hold(this, 'write');
   /** Records of shared holds that are over, for the next readers. */
   readonly spare: Hold[] = [];
-  readonly op_read: Op = new Acquire(this, false);
-  readonly op_write: Op = new Acquire(this, true);
-  readonly op_up_read: Op = new Release(this, false);
-  readonly op_up_write: Op = new Release(this, true);
+  readonly op_read = new Op('lock', this, false, enabled);
+  readonly op_write = new Op('lock', this, true, enabled);
+  readonly op_up_read = new Op('unlock', this, false);
+  readonly op_up_write = new Op('unlock', this, true);
 
   constructor(name = 'rw_semaphore') {
     super(name);
@@ -43,6 +27,10 @@ export class rw_semaphore extends Obj {
 }
 
 fixed(rw_semaphore, ['sem', 'hold', 'spare', 'op_read', 'op_write', 'op_up_read', 'op_up_write']);
+
+function enabled(this: Op): boolean {
+  return can_take(this.obj as rw_semaphore, this.write);
+}
 
 function can_take(sem: rw_semaphore, write: boolean): boolean {
   return sem.sem.getValue() > 0 || (!write && sem.readers > 0);

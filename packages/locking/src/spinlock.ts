@@ -1,22 +1,12 @@
 // SPDX-License-Identifier: GPL-2.0-only
-import { access, current, fixed, machine, Obj, type Op, point, report, type Task } from '@vfio-lab/sim';
+import { access, current, fixed, machine, Obj, Op, point, report, type Task } from '@vfio-lab/sim';
 import { DONE, local_irq_restore, local_irq_save, pin, unpin } from './context.ts';
-import { Hold, note_acquired, note_contended, note_released, Release } from './observe.ts';
+import { Hold, note_acquired, note_contended, note_released } from './observe.ts';
 import { Semaphore } from './semaphore.ts';
 
-class Acquire implements Op {
-  readonly kind = 'lock';
-  readonly write = true;
-  readonly obj: spinlock_t;
-
-  constructor(obj: spinlock_t) {
-    this.obj = obj;
-    Object.freeze(this);
-  }
-
-  enabled(): boolean {
-    return this.obj.sem.getValue() > 0;
-  }
+/** The semaphore has a unit to give, so that async-mutex never queues and never chooses. */
+function can_take(this: Op): boolean {
+  return (this.obj as spinlock_t).sem.getValue() > 0;
 }
 
 /** spinlock_t and raw_spinlock_t. Its state is an async-mutex Semaphore of one unit; a spinner is a task not enabled. */
@@ -24,8 +14,8 @@ export class spinlock_t extends Obj {
   readonly sem = new Semaphore(1);
   owner: Task | null = null;
   readonly hold = new Hold(this, 'write');
-  readonly op_acquire: Op = new Acquire(this);
-  readonly op_release: Op = new Release(this, true);
+  readonly op_acquire = new Op('lock', this, true, can_take);
+  readonly op_release = new Op('unlock', this, true);
 
   constructor(name = 'spinlock') {
     super(name);

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only
-import { access, current, machine, Obj, point, type Op, type Task, wait_until_timeout } from '@vfio-lab/sim';
+import { access, current, machine, Obj, point, Op, type Task, wait_until_timeout } from '@vfio-lab/sim';
 import { might_sleep } from './context.ts';
 import { spin_lock_irqsave, spin_unlock_irqrestore, spin_lock_init, spinlock_t } from './spinlock.ts';
 
@@ -45,28 +45,20 @@ export function init_waitqueue_head(wq: wait_queue_head_t, name: string): void {
   spin_lock_init(wq.lock, name);
 }
 
-class Sleeper implements wait_queue_entry, Op {
-  readonly kind = 'wait';
-  readonly write = false;
+class Sleeper implements wait_queue_entry {
   readonly private: Task;
-  readonly obj: Obj;
-  readonly interruptible: boolean;
+  readonly op: Op;
   woken = false;
 
   constructor(task: Task, obj: Obj, interruptible: boolean) {
     this.private = task;
-    this.obj = obj;
-    this.interruptible = interruptible;
+    this.op = new Op('wait', obj, false, () => this.woken || (interruptible && task.signal_pending));
   }
 
   func(): number {
-    machine.publish(this.obj);
+    machine.publish(this.op.obj);
     this.woken = true;
     return 1;
-  }
-
-  enabled(): boolean {
-    return this.woken || (this.interruptible && this.private.signal_pending);
   }
 }
 
@@ -131,7 +123,7 @@ export async function wait_event(wq: wait_queue_head_t, cond: () => boolean): Pr
   await access(wq, true, 'wait');
   const sleeper = enqueue(wq, false);
   while (!cond()) {
-    await point(sleeper);
+    await point(sleeper.op);
     sleeper.woken = false;
   }
   __remove_wait_queue(wq, sleeper);
@@ -149,7 +141,7 @@ export async function wait_event_interruptible(wq: wait_queue_head_t, cond: () =
       ret = -ERESTARTSYS;
       break;
     }
-    await point(sleeper);
+    await point(sleeper.op);
     sleeper.woken = false;
   }
   __remove_wait_queue(wq, sleeper);
@@ -179,7 +171,7 @@ export async function wait_event_timeout(
 /** struct completion */
 export class completion extends Obj {
   count = 0;
-  readonly op_wait: Op = { kind: 'wait', obj: this, write: true, enabled: () => this.count > 0 };
+  readonly op_wait = new Op('wait', this, true, () => this.count > 0);
 
   constructor(name = 'completion') {
     super(name);

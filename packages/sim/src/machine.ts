@@ -3,7 +3,7 @@ import { type Alarm, Clock, type ClockEntry } from './clock.ts';
 import { explainDeadlock } from './deadlock.ts';
 import { NOT_STATE } from './fingerprint.ts';
 import { formatSchedule, type Policy, RunToBlock } from './policy.ts';
-import { Cpu, type HeldLock, type Obj, type Op, Task, type TaskKind } from './task.ts';
+import { Cpu, type HeldLock, type Obj, Op, Task, type TaskKind } from './task.ts';
 import type { OpKind } from './types.ts';
 
 /** Something a checker noticed. `kind` is a stable word, `text` one sentence. */
@@ -238,7 +238,7 @@ export class Machine {
     const task = new Task(id, name, kind, cpu, opts.daemon ?? false, process, opts.comm ?? name, fn);
     if (parent !== undefined && kind !== 'timer' && kind !== 'hardirq') task.spawn_nr = parent.spawned++;
     if (kind === 'hardirq') {
-      task.op = { kind: 'irq', obj: task, write: true, enabled: irq_deliverable };
+      task.op = new Op('irq', task, true, irq_deliverable);
       this.add_urgent(1);
     } else if (kind === 'timer') {
       this.add_urgent(1);
@@ -288,7 +288,7 @@ export class Machine {
     task.fn = task.next as () => Promise<void> | void;
     task.next = null;
     task.started = false;
-    task.op = { kind: 'start', obj: task, write: true };
+    task.op = new Op('start', task, true);
     this.ready(task);
     this.stop(null);
   }
@@ -483,19 +483,6 @@ export function point(op: Op): Promise<void> | undefined {
   return machine.point(op);
 }
 
-class AccessOp implements Op {
-  readonly kind: OpKind;
-  readonly obj: Obj;
-  readonly write: boolean;
-
-  constructor(kind: OpKind, obj: Obj, write: boolean) {
-    this.kind = kind;
-    this.obj = obj;
-    this.write = write;
-    Object.freeze(this);
-  }
-}
-
 /**
  * Scheduling point before an atomic or hardware access. `ns` (default 0) is what the access costs on the virtual clock.
  */
@@ -503,24 +490,9 @@ export function access(obj: Obj, write: boolean, kind: OpKind = 'atomic', ns = 0
   const ops = (obj.accesses ??= []);
   let op: Op | undefined;
   for (const o of ops) if (o.kind === kind && o.write === write) op = o;
-  if (op === undefined) ops.push((op = new AccessOp(kind, obj, write)));
+  if (op === undefined) ops.push((op = new Op(kind, obj, write)));
   if (ns > 0) machine.spend(ns);
   return machine.point(op);
-}
-
-class WaitOp implements Op {
-  readonly kind: OpKind;
-  readonly obj: Obj;
-  readonly write = false;
-  readonly enabled: () => boolean;
-  readonly awaits: (() => readonly Task[]) | undefined;
-
-  constructor(kind: OpKind, obj: Obj, enabled: () => boolean, awaits?: () => readonly Task[]) {
-    this.kind = kind;
-    this.obj = obj;
-    this.enabled = enabled;
-    this.awaits = awaits;
-  }
 }
 
 /**
@@ -532,19 +504,19 @@ export function wait_until(
   cond: () => boolean,
   awaits?: () => readonly Task[],
 ): Promise<void> | undefined {
-  return machine.point(new WaitOp('wait', obj, cond, awaits));
+  return machine.point(new Op('wait', obj, false, cond, awaits));
 }
 
 /** As wait_until, for a daemon without work: being blocked here is rest, not deadlock. */
 export function wait_idle(obj: Obj, cond: () => boolean): Promise<void> | undefined {
-  return machine.point(new WaitOp('idle', obj, cond));
+  return machine.point(new Op('idle', obj, false, cond));
 }
 
 /** As wait_until with a limit in virtual ns. True: `cond` held; false: time ran out first. */
 export async function wait_until_timeout(obj: Obj, cond: () => boolean, ns: number): Promise<boolean> {
   const clock = machine.clock;
   const entry = clock.add(clock.now + ns, null);
-  await machine.point(new WaitOp('wait', obj, () => cond() || clock.now >= entry.at));
+  await machine.point(new Op('wait', obj, false, () => cond() || clock.now >= entry.at));
   entry.live = false;
   return cond();
 }
@@ -553,7 +525,7 @@ export async function wait_until_timeout(obj: Obj, cond: () => boolean, ns: numb
 export async function sleep_ns(ns: number): Promise<void> {
   const clock = machine.clock;
   const entry = clock.add(clock.now + ns, null);
-  await machine.point(new WaitOp('sleep', current, () => clock.now >= entry.at));
+  await machine.point(new Op('sleep', current, false, () => clock.now >= entry.at));
 }
 
 /** A delay inside the kernel (msleep, udelay): time passes, see MachineOptions.parallel_time for whom. */

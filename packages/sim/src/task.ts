@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only
+import { fixed } from './checkpoint.ts';
 import { NOT_STATE } from './fingerprint.ts';
 import { current } from './machine.ts';
 import type { OpKind } from './types.ts';
@@ -28,15 +29,32 @@ export class Obj {
   }
 }
 
-/** An announced operation. `enabled` absent: it can always proceed. It must be a pure function of the state. */
-export interface Op {
+/** Can the task proceed with it? A pure function of the state. */
+export type Enabled = (this: Op, task: Task) => boolean;
+
+/**
+ * An announced operation. There is one class for all, and none derived: what every task is about to do is looked at in
+ * every step.
+ */
+export class Op {
   readonly kind: OpKind;
   readonly obj: Obj;
   readonly write: boolean;
-  enabled?(task: Task): boolean;
+  /** undefined: it can always proceed. */
+  readonly enabled: Enabled | undefined;
   /** For reports of a deadlock: the tasks that alone can end this wait, where that is known. */
-  readonly awaits?: (() => readonly Task[]) | undefined;
+  readonly awaits: (() => readonly Task[]) | undefined;
+
+  constructor(kind: OpKind, obj: Obj, write: boolean, enabled?: Enabled, awaits?: () => readonly Task[]) {
+    this.kind = kind;
+    this.obj = obj;
+    this.write = write;
+    this.enabled = enabled;
+    this.awaits = awaits;
+  }
 }
+
+fixed(Op, ['kind', 'obj', 'write', 'enabled', 'awaits']);
 
 export type TaskKind = 'user' | 'kthread' | 'hardirq' | 'timer';
 
@@ -124,7 +142,7 @@ export class Task extends Obj {
     this.daemon = daemon;
     this.process = process;
     this.comm = comm;
-    this.op = { kind: 'start', obj: this, write: true };
+    this.op = new Op('start', this, true);
   }
 
   /** Of a task that is at a scheduling point, the operation says what it waits for. */

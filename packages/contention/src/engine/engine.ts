@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only
-import { current, type Machine, machine, Obj, type Op, type Policy, type Task } from '@vfio-lab/sim';
+import { current, type Machine, machine, Obj, Op, type Policy, type Task } from '@vfio-lab/sim';
 import { file } from '@vfio-lab/kernel';
 import type { Costs } from '../costs.ts';
 import { Gate, type HandOver, HAND_OVER, type LockKind, lockKind, MAX_READERS } from './gate.ts';
@@ -34,19 +34,9 @@ const MAX_IDLE_NS = 600e9;
 const EVENTFD_LOCK = '&ctx->wqh';
 const FAULT_LOCK = '&mm->mmap_lock';
 
-class Put implements Op {
-  readonly kind = 'atomic';
-  readonly write = true;
-  readonly obj: Obj;
-
-  constructor(obj: Obj) {
-    this.obj = obj;
-  }
-}
-
 const program = new Obj('program');
-const THINK: Op = { kind: 'sleep', obj: program, write: false };
-const WORK: Op = { kind: 'yield', obj: program, write: false };
+const THINK = new Op('sleep', program, false);
+const WORK = new Op('yield', program, false);
 
 /**
  * A machine's processors in virtual time, as the policy of a Machine: tasks on M processors with run queues and time slices,
@@ -271,7 +261,12 @@ export class Engine implements Policy {
       case 'atomic':
       case 'add':
         // An fput() is announced as if it read, since puts commute; it is an atomic decrement all the same.
-        return this.#line(thread, op.obj instanceof file ? new Put(op.obj) : op, start, costs.atomic);
+        return this.#line(
+          thread,
+          op.obj instanceof file ? new Op('atomic', op.obj, true) : op,
+          start,
+          costs.atomic,
+        );
       case 'read':
       case 'write':
       case 'wake':
