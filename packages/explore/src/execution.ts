@@ -25,40 +25,56 @@ export interface Race {
   v: number[];
 }
 
+/** Numbers of events. Emptied often, which is slow for an array of its own length. */
+class Events {
+  readonly of: number[] = [];
+  n = 0;
+
+  add(event: number): void {
+    this.of[this.n++] = event;
+  }
+}
+
 /** What an execution did to one object. Valid while `stamp` is that of the execution. */
-interface ObjectState {
-  stamp: number;
+class ObjectState {
+  stamp = 0;
   /** The last event that may have changed it, and those that read it since. */
-  write: number;
-  reads: number[];
+  write = -1;
+  readonly reads = new Events();
   /** Those that added to it since. Reads among themselves are not ordered, nor are additions. */
-  adds: number[];
+  readonly adds = new Events();
   /** The same for those that took it, releases left out. */
-  taken: number;
-  taken_shared: number[];
+  taken = -1;
+  readonly taken_shared = new Events();
   /** Everything that was done to it. */
-  all: number[];
+  readonly all = new Events();
   /** Held exclusively. */
-  exclusive: boolean;
+  exclusive = false;
+
+  begin(stamp: number): void {
+    this.stamp = stamp;
+    this.write = -1;
+    this.taken = -1;
+    this.reads.n = this.adds.n = this.taken_shared.n = this.all.n = 0;
+    this.exclusive = false;
+  }
 }
 
-const NONE: readonly number[] = [];
-
-/** Setting a length is slow even when it stays. */
-function empty(list: number[]): void {
-  if (list.length > 0) list.length = 0;
-}
+const NONE = new Events();
 
 /** What an acquisition depends on since the lock was last taken exclusively. */
-function takenSince(o: ObjectState, kind: number): readonly number[] {
+function takenSince(o: ObjectState, kind: number): Events {
   return kind === ACQUIRE ? o.taken_shared : NONE;
 }
 
 /** What an access depends on since the last write. */
-function changedSince(o: ObjectState, kind: number): readonly number[] {
+function changedSince(o: ObjectState, kind: number): Events {
   if ((kind & 1) === 0) return o.adds;
-  if (kind === ADD || o.adds.length === 0) return o.reads;
-  return [...o.reads, ...o.adds].sort((a, b) => a - b);
+  if (kind === ADD || o.adds.n === 0) return o.reads;
+  const both = new Events();
+  const events = [...o.reads.of.slice(0, o.reads.n), ...o.adds.of.slice(0, o.adds.n)];
+  for (const event of events.sort((a, b) => a - b)) both.add(event);
+  return both;
 }
 
 /** One step as recorded, for reports: task and operation. */
@@ -104,6 +120,10 @@ export class Execution {
   #width = 8;
   #clock = new Int32Array(8 * 256);
   #clockLength = 0;
+  /** So many events are as they were in the execution before: their clocks stand. */
+  #same = 0;
+  /** What `ok` of the last event was there. */
+  #okThen = 0;
   #objects: ObjectState[] = [];
   #stamp = 0;
 
@@ -112,6 +132,7 @@ export class Execution {
     for (const t of this.#known) this.#parent[t] = -2;
     this.#known.length = 0;
     this.length = 0;
+    this.#same = 0;
     this.#barrierNow = 0;
     if (this.#shut.size > 0) this.#shut.clear();
   }
@@ -149,7 +170,7 @@ export class Execution {
         this.#count[t] = 0;
         this.#disabled[t] = !enabled[i];
         this.#enabledBy[t] = -1;
-        empty(this.#disablers[t]);
+        if (this.#disablers[t].length > 0) this.#disablers[t].length = 0;
       } else if (this.#disabled[t]) {
         if (enabled[i]) {
           this.#disabled[t] = false;
@@ -164,7 +185,20 @@ export class Execution {
 
   /** The next event. */
   push(t: number, op: OpCode): void {
+    this.#settle();
     const j = this.length++;
+    const enabler = isAcquire(kindOf(op)) ? -1 : this.#enabledBy[t];
+    const barrier = this.#barrierNow;
+    if (this.#same === j && j < this.#clockLength) {
+      this.#okThen = this.ok[j];
+      if (
+        this.tid[j] === t &&
+        this.op[j] === op &&
+        this.enabler[j] === enabler &&
+        this.barrier[j] === barrier
+      )
+        this.#same++;
+    }
     this.tid[j] = t;
     this.op[j] = op;
     this.ok[j] = 0;
@@ -172,8 +206,8 @@ export class Execution {
       if (isWait(kindOf(op))) this.#shut.set(j, this.#disablers[t].slice());
       this.#disablers[t].length = 0;
     }
-    this.enabler[j] = isAcquire(kindOf(op)) ? -1 : this.#enabledBy[t];
-    this.barrier[j] = this.#barrierNow;
+    this.enabler[j] = enabler;
+    this.barrier[j] = barrier;
     this.seq[j] = ++this.#count[t];
     this.#last[t] = j;
     this.#enabledBy[t] = -1;
@@ -185,6 +219,12 @@ export class Execution {
     this.ok[this.length - 1] = 1;
   }
 
+  /** It is known now what came of the last event. */
+  #settle(): void {
+    const last = this.length - 1;
+    if (last >= 0 && this.#same > last && this.ok[last] !== this.#okThen) this.#same = last;
+  }
+
   /** Does event i happen before event j (or is it j)? After order(). */
   before(i: number, j: number): boolean {
     return this.#clock[j * this.#width + this.tid[i]] >= this.seq[i];
@@ -192,40 +232,9 @@ export class Execution {
 
   #object(op: OpCode): ObjectState {
     const o = objOf(op);
-    let state = this.#objects[o];
-    if (state === undefined) {
-      for (let k = this.#objects.length; k < o; k++)
-        this.#objects[k] ??= {
-          stamp: 0,
-          write: -1,
-          reads: [],
-          adds: [],
-          taken: -1,
-          taken_shared: [],
-          all: [],
-          exclusive: false,
-        };
-      state = this.#objects[o] = {
-        stamp: 0,
-        write: -1,
-        reads: [],
-        adds: [],
-        taken: -1,
-        taken_shared: [],
-        all: [],
-        exclusive: false,
-      };
-    }
-    if (state.stamp !== this.#stamp) {
-      state.stamp = this.#stamp;
-      state.write = -1;
-      empty(state.reads);
-      empty(state.adds);
-      state.taken = -1;
-      empty(state.taken_shared);
-      empty(state.all);
-      state.exclusive = false;
-    }
+    for (let k = this.#objects.length; k <= o; k++) this.#objects.push(new ObjectState());
+    const state = this.#objects[o];
+    if (state.stamp !== this.#stamp) state.begin(this.#stamp);
     return state;
   }
 
@@ -257,9 +266,12 @@ export class Execution {
   #room(): void {
     let widest = 0;
     for (const t of this.#known) if (t >= widest) widest = t + 1;
+    const width = this.#width;
     while (this.#width < widest) this.#width *= 2;
     const need = this.#width * (this.length + 1);
-    if (this.#clock.length < need) this.#clock = new Int32Array(need * 2);
+    if (this.#clock.length >= need && this.#width === width) return;
+    this.#clock = new Int32Array(need * 2);
+    this.#same = 0;
   }
 
   /**
@@ -274,6 +286,7 @@ export class Execution {
     found: (race: Race) => void,
   ): void {
     this.#stamp++;
+    this.#settle();
     this.#room();
     this.blocked.clear();
     for (let b = 0; b < blocked; b++) this.blocked.set(tids[b], ops[b]);
@@ -282,14 +295,20 @@ export class Execution {
     const priors: number[] = [];
     const width = this.#width;
     for (const t of this.#known) priors[t] = -1;
-    for (let j = 0; j < length; j++) {
+    const same = Math.min(this.#same, from);
+    for (let j = 0; j < same; j++) {
+      this.#remember(j, op[j]);
+      priors[tid[j]] = j;
+    }
+    for (let j = same; j < length; j++) {
       const t = tid[j];
       this.#base(j, t, priors[t], this.barrier[j]);
       if (j >= from && isWait(kindOf(op[j])))
         this.#windows(j, t, op[j], priors[t], enabler[j], this.#shut.get(j), pairs, -1);
       if (enabler[j] >= 0) this.#join(j, enabler[j]);
       if (j >= from) this.#candidates(j, j, t, op[j], enabler[j], pairs);
-      this.#apply(j, op[j]);
+      this.#link(j, op[j]);
+      this.#remember(j, op[j]);
       this.#clock[j * width + t] = seq[j];
       priors[t] = j;
     }
@@ -308,34 +327,44 @@ export class Execution {
     }
   }
 
-  /** Happens-before edges that come from the object; then the object remembers the event. */
-  #apply(j: number, op: OpCode): void {
+  #joinAll(at: number, { of, n }: Events): void {
+    for (let i = 0; i < n; i++) this.#join(at, of[i]);
+  }
+
+  /** Happens-before edges that come from the object. */
+  #link(j: number, op: OpCode): void {
     const kind = kindOf(op);
     if (kind === LOCAL || kind === JOIN) return;
     const o = this.#object(op);
-    o.all.push(j);
     if (o.write >= 0) this.#join(j, o.write);
+    if (kind !== ADD) this.#joinAll(j, o.adds);
+    if ((kind & 1) === 1) this.#joinAll(j, o.reads);
+  }
+
+  /** The object remembers the event. */
+  #remember(j: number, op: OpCode): void {
+    const kind = kindOf(op);
+    if (kind === LOCAL || kind === JOIN) return;
+    const o = this.#object(op);
+    o.all.add(j);
     if (kind === ADD) {
-      for (const r of o.reads) this.#join(j, r);
-      o.adds.push(j);
+      o.adds.add(j);
       return;
     }
-    for (const a of o.adds) this.#join(j, a);
-    if ((kind & 1) === 0) {
-      o.reads.push(j);
+    const shared = (kind & 1) === 0;
+    if (shared) {
+      o.reads.add(j);
     } else {
-      for (const r of o.reads) this.#join(j, r);
-      empty(o.reads);
-      empty(o.adds);
+      o.reads.n = o.adds.n = 0;
       o.write = j;
     }
     if (kind === RELEASE) o.exclusive = false;
     if (isRelease(kind) || (isTry(kind) && this.ok[j] === 0)) return;
     if (kind === ACQUIRE || kind === TRY) o.exclusive = true;
-    if ((kind & 1) === 0) {
-      o.taken_shared.push(j);
+    if (shared) {
+      o.taken_shared.add(j);
     } else {
-      empty(o.taken_shared);
+      o.taken_shared.n = 0;
       o.taken = j;
     }
   }
@@ -366,17 +395,17 @@ export class Execution {
     ) {
       this.#candidate(at, o.write, j, t, kind, enabler, pairs, blocked);
     }
-    if (since.length === 0) {
+    if (since.n === 0) {
       if (last >= 0) this.#candidate(at, last, j, t, kind, enabler, pairs, blocked);
       return;
     }
-    for (let a = 0; a < since.length; a++) {
+    const { of, n } = since;
+    for (let a = 0; a < n; a++) {
       let immediate = true;
-      for (let b = a + 1; b < since.length && immediate; b++) {
-        if (this.before(since[a], since[b]) && (!acquire || this.#releasedBefore(since[a], since[b])))
-          immediate = false;
+      for (let b = a + 1; b < n && immediate; b++) {
+        if (this.before(of[a], of[b]) && (!acquire || this.#releasedBefore(of[a], of[b]))) immediate = false;
       }
-      if (immediate) this.#candidate(at, since[a], j, t, kind, enabler, pairs, blocked);
+      if (immediate) this.#candidate(at, of[a], j, t, kind, enabler, pairs, blocked);
     }
   }
 
@@ -396,7 +425,9 @@ export class Execution {
   ): void {
     const announced = prior >= 0 ? prior : this.#parent[t];
     if (kindOf(op) !== JOIN) {
-      for (const i of this.#object(op).all) {
+      const { of, n } = this.#object(op).all;
+      for (let k = 0; k < n; k++) {
+        const i = of[k];
         if (i <= announced && dependent(this.op[i], op))
           this.#candidate(at, i, at, t, kindOf(op), enabler, pairs, blocked);
       }

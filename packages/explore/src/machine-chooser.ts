@@ -78,11 +78,15 @@ function siteText({ kind, obj }: Op): string {
 }
 
 interface Known {
+  task: Task;
   tid: number;
   key: string;
   op: Op | null;
   code: OpCode;
 }
+
+/** Numbers of objects that were there before the programs started: the same ones in every execution. */
+export type ObjNumbers = WeakMap<Obj, number>;
 
 /**
  * Lets a chooser decide on a machine. The main task, which only waits for the programs, is no part of it: it goes on
@@ -91,27 +95,31 @@ interface Known {
 export class MachineChooser implements Policy {
   readonly name = 'search';
   readonly sticky = false;
-  /** Steps of the search so far, as task and operation; for tokens and diagrams. */
-  readonly steps: { task: Task; op: Op; code: OpCode }[] = [];
   readonly #chooser: Chooser;
   readonly #tasks: Names;
   readonly #objs: Names;
   readonly #main: Task;
-  readonly #known = new Map<Task, Known>();
-  readonly #objIds = new Map<Obj, number>();
+  /** By id of the task. */
+  readonly #known: (Known | undefined)[] = [];
+  readonly #kept: ObjNumbers;
+  readonly #fresh = new Map<Obj, number>();
   readonly #counts = new Map<string, number>();
+  // As long as there were ever tasks.
   readonly #tids: number[] = [];
   readonly #ops: OpCode[] = [];
   readonly #enabled: boolean[] = [];
   readonly #list: Task[] = [];
   #idles: number;
-  #last: { task: Task; op: Op; code: OpCode } | null = null;
+  /** Who went on last, when that was to try for a lock, and which. */
+  #tried: Task | null = null;
+  #lock: Obj | null = null;
 
   /** Made in the main task when the set-up is done. */
-  constructor(chooser: Chooser, tasks: Names, objs: Names, main: Task) {
+  constructor(chooser: Chooser, tasks: Names, objs: Names, kept: ObjNumbers, main: Task) {
     this.#chooser = chooser;
     this.#tasks = tasks;
     this.#objs = objs;
+    this.#kept = kept;
     this.#main = main;
     this.#idles = machine.idles;
   }
@@ -120,46 +128,48 @@ export class MachineChooser implements Policy {
    * What a task is called in every execution: its name when the main task started it, else who started it and which of
    * that one's tasks it is. (The kernel's own names of workers say which number was free.)
    */
-  #key(task: Task): string {
-    const known = this.#known.get(task);
-    if (known !== undefined) return known.key;
-    if (task === this.#main) return 'main';
+  #know(task: Task): Known {
+    const { maker } = task;
     const name = task.name.replace(/:\d+$/, '');
+    const by = maker === null || maker === this.#main ? undefined : this.#known[maker.id];
     let key: string;
     if (task.kind === 'timer' || task.kind === 'hardirq') {
       const n = this.#counts.get(task.name) ?? 0;
       this.#counts.set(task.name, n + 1);
       key = n === 0 ? task.name : `${task.name}!${n}`;
-    } else if (task.maker === null || task.maker === this.#main || !this.#known.has(task.maker)) {
+    } else if (by === undefined) {
       key = task.kind === 'user' ? task.name : `${name}!${task.spawn_nr}`;
     } else {
-      key = `${this.#key(task.maker)}>${name}${task.spawn_nr === 0 ? '' : `!${task.spawn_nr}`}`;
+      key = `${by.key}>${name}${task.spawn_nr === 0 ? '' : `!${task.spawn_nr}`}`;
     }
-    this.#known.set(task, { tid: this.#tasks.id(key, key), key, op: null, code: 0 });
-    return key;
+    const known = { task, tid: this.#tasks.id(key, key), key, op: null, code: 0 };
+    this.#known[task.id] = known;
+    return known;
   }
 
   #obj(obj: Obj): number {
     const target = obj instanceof wait_queue_head_t ? obj.lock : obj;
-    let id = this.#objIds.get(target);
+    const by = this.#maker(target);
+    const numbers = by === null ? this.#kept : this.#fresh;
+    let id = numbers.get(target);
     if (id === undefined) {
-      const maker = target.maker;
-      const key =
-        maker === null
-          ? `?${target.made_nr}`
-          : `${maker === this.#main ? 'main' : maker.done && !this.#known.has(maker) ? maker.name : this.#key(maker)}:${target.made_nr}`;
-      id = this.#objs.id(`${key} ${target.name}`, target.name);
-      this.#objIds.set(target, id);
+      const { maker, made_nr, name } = target;
+      const who = by?.key ?? (maker === this.#main ? 'main' : maker?.name);
+      const key = who === undefined ? `?${made_nr}` : `${who}:${made_nr}`;
+      id = this.#objs.id(`${key} ${name}`, name);
+      numbers.set(target, id);
     }
     return id;
   }
 
+  /** The task that made an object; null for the main task and for those that had ended before. */
+  #maker({ maker }: Obj): Known | null {
+    if (maker === null || maker === this.#main) return null;
+    return this.#known[maker.id] ?? (maker.done ? null : this.#know(maker));
+  }
+
   #code(task: Task): Known {
-    let known = this.#known.get(task);
-    if (known === undefined) {
-      this.#key(task);
-      known = this.#known.get(task) as Known;
-    }
+    const known = this.#known[task.id] ?? this.#know(task);
     if (known.op !== task.op) {
       known.op = task.op;
       const kind = kindOfOp(task.op);
@@ -169,10 +179,10 @@ export class MachineChooser implements Policy {
   }
 
   #settle(): void {
-    const last = this.#last;
-    if (last !== null && isTry(kindOf(last.code)) && last.task.held.some((h) => h.lock === last.op.obj))
-      this.#chooser.succeeded();
-    this.#last = null;
+    const tried = this.#tried;
+    if (tried === null) return;
+    this.#tried = null;
+    if (tried.held.some((h) => h.lock === this.#lock)) this.#chooser.succeeded();
   }
 
   pick(running: Task | null, enabled: readonly Task[]): Task {
@@ -194,16 +204,15 @@ export class MachineChooser implements Policy {
       if (enabled[e] === task) e++;
       n++;
     }
-    // Setting a length is slow even when it stays.
-    if (list.length !== n) list.length = this.#tids.length = this.#ops.length = this.#enabled.length = n;
     const passed = machine.idles !== this.#idles;
     this.#idles = machine.idles;
     const task = list[this.#chooser.choose(n, this.#tids, this.#ops, this.#enabled, passed)];
     if (machine.tracing && running !== null && task !== running && enabled.includes(running))
       trace('preempt', `before ${siteText(running.op)}: ${task.name} goes on`);
-    const step = { task, op: task.op, code: this.#code(task).code };
-    this.#last = step;
-    this.steps.push(step);
+    if (isTry(kindOf(this.#code(task).code))) {
+      this.#tried = task;
+      this.#lock = task.op.obj;
+    }
     return task;
   }
 
@@ -211,12 +220,13 @@ export class MachineChooser implements Policy {
   end(): void {
     this.#settle();
     let n = 0;
-    for (const [task, known] of this.#known) {
-      if (task.done || task.daemon || task.op.kind === 'idle' || known.op === null) continue;
-      this.#tids[n] = known.tid;
+    for (const known of this.#known) {
+      if (known === undefined || known.op === null) continue;
+      const { task, tid } = known;
+      if (task.done || task.daemon || task.op.kind === 'idle') continue;
+      this.#tids[n] = tid;
       this.#ops[n++] = this.#code(task).code;
     }
-    this.#tids.length = this.#ops.length = n;
     this.#chooser.end(n, this.#tids, this.#ops);
   }
 }

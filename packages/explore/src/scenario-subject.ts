@@ -3,7 +3,7 @@ import { type RunOptions, type Scenario, type ScenarioRun, Stage } from '@vfio-l
 import { current, machine, type Policy, type Task } from '@vfio-lab/sim';
 import type { Chooser } from './chooser.ts';
 import type { Tables } from './dpor.ts';
-import { MachineChooser, Names } from './machine-chooser.ts';
+import { MachineChooser, Names, type ObjNumbers } from './machine-chooser.ts';
 import type { Observation, Subject } from './subject.ts';
 
 /** Puts the chooser in charge at the first point after the set-up, and keeps it until the run takes it away. */
@@ -41,7 +41,7 @@ export class ScenarioSubject implements Subject {
   readonly tasks = new Names();
   readonly objs = new Names();
   last: ScenarioRun | null = null;
-  lastSteps: MachineChooser['steps'] = [];
+  readonly #kept: ObjNumbers = new WeakMap();
   #stage: Stage | null = null;
   #tracing = false;
   readonly #opts: SubjectOptions;
@@ -61,7 +61,7 @@ export class ScenarioSubject implements Subject {
   async #set(): Promise<Stage> {
     const { revision } = this;
     const { keep = true, races = this.#opts.checkers ?? true, ...rest } = this.#opts;
-    const opts: RunOptions = { ...rest, revision, tracing: this.#tracing };
+    const opts: RunOptions = { ...rest, revision, tracing: this.#tracing, token: false };
     // The C functions of a race take long to find out.
     if (races) opts.races = this.#tracing ? 'places' : 'tasks';
     const stage = await Stage.set(this.scenario, opts);
@@ -71,11 +71,10 @@ export class ScenarioSubject implements Subject {
   }
 
   async run(chooser: Chooser): Promise<Observation> {
-    const policy = new Late((main) => new MachineChooser(chooser, this.tasks, this.objs, main));
+    const policy = new Late((main) => new MachineChooser(chooser, this.tasks, this.objs, this.#kept, main));
     this.#stage ??= await this.#set();
     const run = await this.#stage.run({ kind: 'policy', policy });
     this.last = run;
-    this.lastSteps = policy.chooser?.steps ?? [];
     policy.chooser?.end();
     return { outcome: [run.outcome, run.end].filter((s) => s !== '').join(' | '), findings: run.findings };
   }

@@ -10,6 +10,7 @@ import {
   type Machine,
   machine,
   now,
+  per_machine,
   report,
   type Task,
 } from '@vfio-lab/sim';
@@ -66,9 +67,7 @@ class Slab implements BeforeRestore {
   }
 }
 
-function slab(): Slab {
-  return machine.scope(Slab, () => new Slab());
-}
+const slab = per_machine(() => new Slab());
 
 function fails(s: Slab): boolean {
   return s.fail.size > 0 && s.fail.delete(s.seq + 1) && ++s.seq > 0;

@@ -6,7 +6,7 @@
  * gives the number of bytes it used, or a negative error.
  */
 import { lock_map_acquire, lock_map_release } from '@vfio-lab/locking';
-import { access, current, fixed, machine, Obj, type Task, wait_until } from '@vfio-lab/sim';
+import { access, CountedMap, current, fixed, machine, Obj, type Task, wait_until } from '@vfio-lab/sim';
 import { PAGE_SIZE } from './bits.ts';
 import type { Awaitable } from './container.ts';
 import { EACCES, EEXIST, EINVAL, EIO, EISDIR, ENODEV, ENOENT } from './errno.ts';
@@ -48,7 +48,7 @@ class sysfs_node extends Obj {
 }
 
 export class sysfs_dir extends sysfs_node {
-  readonly children = new Map<string, sysfs_dir | sysfs_file | sysfs_link>();
+  readonly children = new CountedMap<string, sysfs_dir | sysfs_file | sysfs_link>();
 }
 
 /** One for all: there are hundreds of attributes that nobody is in. */
@@ -171,14 +171,24 @@ export async function sysfs_remove_dir(dir: sysfs_dir): Promise<void> {
   dir.parent?.children.delete(dir.name);
 }
 
+// A text always has the same parts.
+const split = new Map<string, readonly string[]>();
+
+function parts_of(path: string): readonly string[] {
+  let parts = split.get(path);
+  if (parts === undefined) split.set(path, (parts = path.split('/').filter((p) => p !== '')));
+  return parts;
+}
+
 /**
  * The node at a path; links on the way are followed, the last one too unless `nofollow`. Null: there is none.
  */
 export function sysfs_lookup(path: string, nofollow = false): sysfs_dir | sysfs_file | sysfs_link | null {
-  const parts = path.split('/').filter((p) => p !== '');
-  if (parts.shift() !== 'sys') return null;
+  const parts = parts_of(path);
+  if (parts[0] !== 'sys') return null;
   let node: sysfs_dir | sysfs_file | sysfs_link = sysfs_root();
-  for (const [i, part] of parts.entries()) {
+  for (let i = 1; i < parts.length; i++) {
+    const part = parts[i];
     if (node instanceof sysfs_link) node = node.target;
     if (!(node instanceof sysfs_dir)) return null;
     const next: sysfs_dir | sysfs_file | sysfs_link | null | undefined =

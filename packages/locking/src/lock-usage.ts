@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
 // In which contexts the locks of a class are taken: the usage bits of kernel/locking/lockdep.c, mark_usage().
-import { hash_of_set, type Task } from '@vfio-lab/sim';
+import { hash_with, NOT_STATE, type Task } from '@vfio-lab/sim';
 
 /** Where a class was used for the first time in some way. */
 export interface LockUse {
@@ -75,24 +75,33 @@ export class LockUsage {
   readonly classes = new Map<string, LockClass>();
 
   /** A number for the classes that were used, and how. */
-  state(): number {
-    const used: string[] = [];
-    for (const { name, bits, in_hardirq, irqs_on } of this.classes.values())
-      used.push(`${name} ${bits}${in_hardirq ? ' in' : ''}${irqs_on ? ' on' : ''}`);
-    return hash_of_set(used);
+  private hash = 0;
+
+  /** Which class was used first is of no consequence. */
+  get [NOT_STATE](): readonly string[] {
+    return ['classes'];
   }
 
   /** A task has taken a lock. True: in a way that is new for its class. */
   note(name: string, mode: 'read' | 'write', task: Task, tried: boolean): boolean {
     let cls = this.classes.get(name);
-    if (cls === undefined) this.classes.set(name, (cls = new Class(name)));
+    if (cls === undefined) {
+      this.classes.set(name, (cls = new Class(name)));
+      this.hash = hash_with(this.hash, text_of(cls));
+    }
     const bits = bits_of(task, mode, tried);
     if ((cls.bits & bits) === bits) return false;
+    this.hash = hash_with(this.hash, text_of(cls), -1);
     cls.bits |= bits;
+    this.hash = hash_with(this.hash, text_of(cls));
     if (bits & (HARD_IN | (HARD_IN << READ_SHIFT))) cls.hardirq_at ??= use(task);
     if (bits & (HARD_ON | (HARD_ON << READ_SHIFT))) cls.irqs_on_at ??= use(task);
     return true;
   }
+}
+
+function text_of({ name, bits }: LockClass): string {
+  return `${name} ${bits}`;
 }
 
 /** The four characters of lockdep: hard IRQ, its read side, soft IRQ, its read side. C: get_usage_chars() */

@@ -77,15 +77,42 @@ async function config_read(fn: pci_function_hw, off: int, size: int): Promise<u3
   return fn.config_read(off, size);
 }
 
-async function config_write(fn: pci_function_hw, off: int, size: int, val: u32): Promise<void> {
-  if (fn.is_bridge && off <= R.PCI_BRIDGE_CONTROL + 1 && off + size > R.PCI_BRIDGE_CONTROL) {
-    // A reset of the secondary bus is a write to every function on it.
-    for (const f of fn.below()) await hw_access(f, true, 0);
-  }
-  const { costs } = pci();
-  await hw_access(fn, true, costs.config_write ?? costs.config);
+function write_now(fn: pci_function_hw, off: int, size: int, val: u32): void {
   check_powered(fn, 'config write');
   fn.config_write(off, size, val >>> 0);
+}
+
+async function write_after(
+  gate: Promise<void>,
+  fn: pci_function_hw,
+  off: int,
+  size: int,
+  val: u32,
+): Promise<void> {
+  await gate;
+  write_now(fn, off, size, val);
+}
+
+/** A reset of the secondary bus is a write to every function on it. */
+async function bridge_control_write(fn: pci_function_hw, off: int, size: int, val: u32): Promise<void> {
+  for (const f of fn.below()) await hw_access(f, true, 0);
+  await hw_access(fn, true, config_write_cost());
+  write_now(fn, off, size, val);
+}
+
+function config_write_cost(): number {
+  const { costs } = pci();
+  return costs.config_write ?? costs.config;
+}
+
+/** As bus_read(); undefined: done. */
+function config_write(fn: pci_function_hw, off: int, size: int, val: u32): Promise<void> | undefined {
+  if (fn.is_bridge && off <= R.PCI_BRIDGE_CONTROL + 1 && off + size > R.PCI_BRIDGE_CONTROL)
+    return bridge_control_write(fn, off, size, val);
+  const gate = hw_access(fn, true, config_write_cost());
+  if (gate !== undefined) return write_after(gate, fn, off, size, val);
+  write_now(fn, off, size, val);
+  return undefined;
 }
 
 const OK: Promise<int> = Promise.resolve(PCIBIOS_SUCCESSFUL);
@@ -116,10 +143,15 @@ function bus_read(dev: pci_dev, off: int, size: int, val: Ref<u32>): Promise<int
   return OK;
 }
 
-async function bus_write(dev: pci_dev, off: int, size: int, val: u32): Promise<int> {
-  if (off & (size - 1)) return PCIBIOS_BAD_REGISTER_NUMBER;
-  await config_write(dev.hw, off, size, val);
+async function finish_write(gate: Promise<void>): Promise<int> {
+  await gate;
   return PCIBIOS_SUCCESSFUL;
+}
+
+function bus_write(dev: pci_dev, off: int, size: int, val: u32): Promise<int> {
+  if (off & (size - 1)) return BAD_REGISTER;
+  const gate = config_write(dev.hw, off, size, val);
+  return gate === undefined ? OK : finish_write(gate);
 }
 
 /** One bus operation as the INTx helpers do it, under pci_lock. C: bus->ops->read */
@@ -128,8 +160,8 @@ export function pci_bus_ops_read(dev: pci_dev, off: int, size: int): Promise<u32
 }
 
 /** C: bus->ops->write */
-export function pci_bus_ops_write(dev: pci_dev, off: int, size: int, val: u32): Promise<void> {
-  return config_write(dev.hw, off, size, val);
+export async function pci_bus_ops_write(dev: pci_dev, off: int, size: int, val: u32): Promise<void> {
+  await config_write(dev.hw, off, size, val);
 }
 
 function read_config(dev: pci_dev, off: int, size: int, val: Ref<u32>): Promise<int> {

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 // What the kernel's PCI core keeps in file-scope variables, one set per machine.
 
-import { type int, machine, Obj, type u32 } from '@vfio-lab/sim';
+import { type int, Obj, per_machine, type u32 } from '@vfio-lab/sim';
 import {
   init_rwsem,
   init_waitqueue_head,
@@ -91,6 +91,4 @@ export class pci_core {
 }
 
 /** The running machine's PCI core. */
-export function pci(): pci_core {
-  return machine.scope(pci_core, () => new pci_core());
-}
+export const pci: () => pci_core = per_machine(() => new pci_core());

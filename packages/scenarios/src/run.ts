@@ -21,6 +21,8 @@ export interface RunOptions {
   checkers?: boolean;
   /** Give up, with an error, after so many scheduling points. */
   maxSteps?: number;
+  /** False: whoever decides who goes on keeps the schedule; the run's own token is ''. */
+  token?: boolean;
   /** Look for data races on the fields of structs, see BootOptions.races. */
   races?: 'tasks' | 'places';
   /** Looks at the devices after the programs, after the check and after the exit; what it says is ScenarioRun.inspected. */

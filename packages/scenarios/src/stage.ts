@@ -3,6 +3,7 @@ import { slab_mark } from '@vfio-lab/kernel';
 import {
   Checkpoint,
   type Finding,
+  formatSchedule,
   join,
   machine,
   type Policy,
@@ -48,7 +49,7 @@ export class Stage {
   #used = false;
   /** Of the run in progress. */
   #policy: Policy = new RunToBlock();
-  #token = '';
+  #decisions: readonly string[] = [];
   /** The programs have ended, and nothing goes on any more. */
   #settled = false;
   #ended = false;
@@ -120,7 +121,7 @@ export class Stage {
       spawn(name, () => program(lab, state), { process: testbed.process }),
     );
     for (const task of tasks) await join(task);
-    this.#token = machine.schedule;
+    this.#decisions = machine.decisions;
     machine.policy = new RunToBlock();
     lab.endWatches();
     lab.phase = 'check';
@@ -190,12 +191,11 @@ export class Stage {
   async run(schedule: Schedule = { kind: 'default' }): Promise<ScenarioRun> {
     await this.#rewind();
     this.#policy = policyOf(schedule);
-    this.#token = '';
     this.#settled = false;
     const m = this.#testbed.machine;
     if (this.#ready) await m.resume();
     const before = { findings: [...m.findings], log: [...m.log], known: [...this.#known] };
-    const token = this.#settled ? this.#token : m.schedule;
+    const decisions = this.#settled ? this.#decisions : m.decisions;
     const { outcome, end, inspected, findings, known, log, duration } = await this.#goOn();
     const policy = this.#policy;
     return {
@@ -206,7 +206,7 @@ export class Stage {
       inspected: [...inspected],
       findings: [...before.findings, ...findings],
       known: [...before.known, ...known],
-      schedule: token,
+      schedule: this.#opts.token === false ? '' : formatSchedule(decisions),
       leftAt: policy instanceof ReplayPolicy ? policy.left_at : -1,
       events: [...m.events],
       log: [...before.log, ...log],

@@ -11,6 +11,7 @@
 import { compile } from './codegen.ts';
 import { KeptArrays, KeptBuffers, KeptMaps, KeptSets, KeptTables, type Tell } from './kept.ts';
 import type { Machine } from './machine.ts';
+import { fixedOf, isOpaque } from './state.ts';
 
 /** Told before its machine is restored: what is no plain field any more can be made one again. */
 export interface BeforeRestore {
@@ -31,36 +32,6 @@ interface Shape {
 
 /** Looks for fields that are not as they were: tells of each, and puts it into `changed`. Places count from `place`. */
 type Differ = (shapes: readonly Shape[], place: number, tell: Tell, changed: unknown[]) => void;
-
-/** On a prototype: what instances hold never changes, so a checkpoint does not look into them. */
-export const CONSTANT = Symbol('constant');
-
-const FIXED = Symbol('fixed');
-
-/** These fields never change once an object of the class is made, so that a checkpoint need not look at them. */
-export function fixed(cls: { readonly prototype: object }, fields: readonly string[]): void {
-  Object.defineProperty(cls.prototype, FIXED, { value: fields });
-}
-
-function fixedOf(object: object): readonly string[] {
-  return (object as { [FIXED]?: readonly string[] })[FIXED] ?? NONE;
-}
-
-const NONE: readonly string[] = [];
-
-/** Its content cannot be seen, or is no state. */
-export function isOpaque(value: object): boolean {
-  return (
-    CONSTANT in value ||
-    value instanceof Promise ||
-    value instanceof WeakMap ||
-    value instanceof WeakSet ||
-    value instanceof RegExp ||
-    value instanceof Error ||
-    // A module: its exports cannot be stored to.
-    (value as { [Symbol.toStringTag]?: unknown })[Symbol.toStringTag] === 'Module'
-  );
-}
 
 /** A Differ for any shapes. */
 function differ(shapes: readonly Shape[], place: number, tell: Tell, changed: unknown[]): void {
@@ -242,7 +213,7 @@ export class Checkpoint {
   differences(tell: Tell): void {
     const { changed } = this;
     changed.length = 0;
-    if (++this.looks === MANY) for (const group of this.groups) group.differ = differOf(group.shapes);
+    if (++this.looks === MANY) this.optimise();
     let place = 0;
     for (const group of this.groups) {
       group.differ(group.shapes, place, tell, changed);
@@ -252,6 +223,11 @@ export class Checkpoint {
       rest.differences(place, tell);
       place += rest.of.length;
     }
+  }
+
+  private optimise(): void {
+    for (const group of this.groups) group.differ = differOf(group.shapes);
+    for (const rest of this.rest) rest.optimise();
   }
 
   /** Put back what differences() has found, when nothing has changed since: cheaper than restore(). */

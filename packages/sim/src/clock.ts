@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only
-import { NOT_STATE, STATE } from './fingerprint.ts';
+import { NOT_STATE, STATE } from './state.ts';
 
 /** What happens at a time. */
 export interface Alarm {

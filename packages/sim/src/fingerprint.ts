@@ -8,12 +8,8 @@
  * 2. A function, a promise and whatever else hides its content counts by identity. One made since is like no other.
  * 3. A class may leave fields out that nothing to come depends on (NOT_STATE), and say what counts in their place (STATE).
  */
-import { type Checkpoint, isOpaque, reach } from './checkpoint.ts';
-
-/** On a prototype: names of fields that nothing to come depends on, such as counts for reports. */
-export const NOT_STATE = Symbol('not state');
-/** On a prototype: a method that gives, as a list, what counts besides the fields. */
-export const STATE = Symbol('state');
+import { type Checkpoint, reach } from './checkpoint.ts';
+import { isOpaque, NOT_STATE, STATE } from './state.ts';
 
 interface Summary {
   [STATE]?: () => readonly unknown[];
@@ -24,14 +20,13 @@ function leftOut(object: object, key: string | symbol): boolean {
   return (object as Summary)[NOT_STATE]?.includes(key) === true;
 }
 
-/** A number for a set of strings, whatever their order. */
-export function hash_of_set(items: Iterable<string>): number {
-  let sum = 0;
-  for (const item of items) {
-    const h = Math.imul(numberOf(item) + 1, 0x9e3779b1);
-    sum = (sum + Math.imul(h ^ (h >>> 15), 0x85ebca6b)) | 0;
-  }
-  return sum;
+/**
+ * A number for a set of strings, whatever their order, that is kept while the set grows: what it is with one more, or,
+ * by `sign` -1, one less.
+ */
+export function hash_with(set: number, item: string, sign: 1 | -1 = 1): number {
+  const h = Math.imul(numberOf(item) + 1, 0x9e3779b1);
+  return (set + sign * Math.imul(h ^ (h >>> 15), 0x85ebca6b)) | 0;
 }
 
 // Numbers for what is known by its identity or its text, in this process. Equal things have equal numbers.
@@ -170,7 +165,8 @@ export class Fingerprint {
       this.mix(old);
       return;
     }
-    if (isOpaque(v)) {
+    // Bytes can be seen even where they never change.
+    if (isOpaque(v) && !ArrayBuffer.isView(v)) {
       this.mix(OPAQUE);
       this.mix(identityOf(v));
       return;

@@ -9,5 +9,7 @@ export * from './machine.ts';
 export * from './input-error.ts';
 export * from './nearest.ts';
 export * from './checkpoint.ts';
+export * from './state.ts';
 export * from './codegen.ts';
+export * from './counted-map.ts';
 export * from './fingerprint.ts';

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 import { type Alarm, Clock, type ClockEntry } from './clock.ts';
 import { explainDeadlock } from './deadlock.ts';
-import { NOT_STATE } from './fingerprint.ts';
+import { NOT_STATE } from './state.ts';
 import { formatSchedule, type Policy, RunToBlock } from './policy.ts';
 import { Cpu, type HeldLock, type Obj, Op, Task, type TaskKind } from './task.ts';
 import type { OpKind } from './types.ts';
@@ -95,6 +95,8 @@ export class Machine {
   steps = 0;
   /** Time stands still while somebody can go on: timers fire when nobody can. For searches, where order is not speed. */
   hold_timers = false;
+  /** How often it was put back to a checkpoint. */
+  restored = 0;
   /** How often the clock moved because nobody could go on. */
   idles = 0;
   readonly max_steps: number;
@@ -102,7 +104,9 @@ export class Machine {
   private scopes = new Map<unknown, unknown>();
   private cpus: Cpu[] = [];
   private next_task = 0;
-  private _enabled: Task[] = [];
+  /** Who can go on, and lists of each length for it: to change an array's length is slow. */
+  private able: Task[] = [];
+  private readonly lists: Task[][] = [];
   private choices: string[] = [];
   /** Interrupt handlers and timer callbacks that have not ended. */
   private urgent = 0;
@@ -125,7 +129,7 @@ export class Machine {
 
   /** Reports and counts, and what a machine that does not run has no use for. */
   get [NOT_STATE](): readonly string[] {
-    return ['findings', 'events', 'log', 'steps', 'idles', 'choices', '_enabled', 'finish'];
+    return ['findings', 'events', 'log', 'steps', 'idles', 'restored', 'choices', 'able', 'lists', 'finish'];
   }
 
   get policy(): Policy {
@@ -148,12 +152,17 @@ export class Machine {
     return formatSchedule(this.choices);
   }
 
+  /** The same as names. Stays as it is when the recording is restarted. */
+  get decisions(): readonly string[] {
+    return this.choices;
+  }
+
   /** Forget the decisions so far: what follows is recorded from here. */
   restart_recording(): void {
     this.choices = [];
   }
 
-  /** Per-machine state of a layer, made on first use. */
+  /** Per-machine state of a layer, made on first use. For what is used in every step see per_machine(). */
   scope<T>(key: unknown, make: () => T): T {
     let value = this.scopes.get(key) as T | undefined;
     if (value === undefined) {
@@ -263,6 +272,7 @@ export class Machine {
 
   /** After a restored checkpoint: every task is one that has not started. */
   revive(): void {
+    this.restored++;
     for (const task of this.tasks) this.ready(task);
   }
 
@@ -394,20 +404,20 @@ export class Machine {
     }
     for (;;) {
       if (!this.hold_timers) this.fire_due();
-      const enabled = this._enabled;
+      const { able } = this;
       const { now } = this.clock;
       let n = 0;
       let busy = false;
       for (const t of this.tasks) {
         if (t.op.kind !== 'idle') busy = true;
-        if (t.busy_until <= now && can_run(t)) enabled[n++] = t;
+        if (t.busy_until <= now && can_run(t)) able[n++] = t;
       }
-      // Setting a length is slow, and one of 0 gives the memory back.
-      if (enabled.length !== n) enabled.length = n;
       if (n > 0) {
+        const enabled = this.list(n);
+        for (let i = 0; i < n; i++) enabled[i] = able[i];
         const next = this.policy.pick(task, enabled);
         if (next.kind === 'user' || next.kind === 'kthread') this.progress = this.clock.now;
-        if (enabled.length > 1 && !this.policy.sticky) this.choices.push(next.name);
+        if (n > 1 && !this.policy.sticky) this.choices.push(next.name);
         return next;
       }
       if (busy && this.clock.now - this.progress <= MAX_IDLE_NS) {
@@ -422,6 +432,11 @@ export class Machine {
       this.over();
       return null;
     }
+  }
+
+  private list(n: number): Task[] {
+    for (let k = this.lists.length; k <= n; k++) this.lists.push([]);
+    return this.lists[n];
   }
 
   private fire_due(): void {
@@ -531,6 +546,25 @@ export async function sleep_ns(ns: number): Promise<void> {
 /** A delay inside the kernel (msleep, udelay): time passes, see MachineOptions.parallel_time for whom. */
 export function delay_ns(ns: number): void {
   machine.spend(ns);
+}
+
+/**
+ * A function that gives the running machine's state of a layer, as Machine.scope() does, and remembers it as long as
+ * the same machine runs on.
+ */
+export function per_machine<T>(make: () => T): () => T {
+  let of: Machine | null = null;
+  let restored = 0;
+  let state: T;
+  return () => {
+    const m = machine;
+    if (of !== m || restored !== m.restored) {
+      state = m.scope(make, make);
+      of = m;
+      ({ restored } = m);
+    }
+    return state;
+  };
 }
 
 /** Virtual ns since boot. */

@@ -1,6 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only
-import { fixed } from './checkpoint.ts';
-import { NOT_STATE } from './fingerprint.ts';
+import { fixed, NOT_STATE } from './state.ts';
 import { current } from './machine.ts';
 import type { OpKind } from './types.ts';
 

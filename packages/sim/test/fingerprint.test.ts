@@ -3,7 +3,7 @@ import { describe, expect, it } from 'vitest';
 import {
   Checkpoint,
   Fingerprint,
-  hash_of_set,
+  hash_with,
   machine,
   Machine,
   NOT_STATE,
@@ -35,7 +35,7 @@ class Device {
   }
 
   [STATE](): readonly unknown[] {
-    return [hash_of_set(this.names)];
+    return [[...this.names].reduce((hash, name) => hash_with(hash, name), 0)];
   }
 }
 

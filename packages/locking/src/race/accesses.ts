@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 import { current, NOT_STATE, type Obj, type Op } from '@vfio-lab/sim';
 import { FieldObj } from '../atomic.ts';
-import { type Access, type FieldState, Lane } from './field.ts';
+import { type Access, type FieldState, type FieldStates, Lane } from './field.ts';
 import type { Order } from './order.ts';
 import { type AccessObserver, type Shadow, shadowOf } from './shadow.ts';
 
@@ -68,11 +68,16 @@ export class Accesses implements AccessObserver {
     this.announced = op.obj instanceof FieldObj ? op.obj : null;
   }
 
-  read(shadow: Shadow, field: number): void {
+  read(shadow: Shadow, field: number, states: FieldStates): void {
     if (!this.on) return;
-    const state = shadow.state(field, this.run);
+    const state = states.of[field];
+    if (state !== null && state.run === this.run && state.readAt === this.order.me.epoch) return;
+    this.firstRead(shadow, field, states.at(field, this.run));
+  }
+
+  /** The first read of a field by the running task since its clock went on. */
+  private firstRead(shadow: Shadow, field: number, state: FieldState): void {
     const { me } = this.order;
-    if (state.readAt === me.epoch) return;
     const marked = this.announced !== null && this.isAnnounced(shadow, field);
     const lane = marked ? (state.marked ??= new Lane(true)) : state.plain;
     const now = lane.reader(current, me);
@@ -83,9 +88,9 @@ export class Accesses implements AccessObserver {
     if (!state.racy) state.readAt = me.epoch;
   }
 
-  write(shadow: Shadow, field: number): void {
+  write(shadow: Shadow, field: number, states: FieldStates): void {
     if (!this.on) return;
-    const state = shadow.state(field, this.run);
+    const state = states.at(field, this.run);
     const { plain } = state;
     if (plain.wrote.epoch === this.order.me.epoch && plain.readers === 0 && !state.racy) return;
     const marked = this.announced !== null && this.isAnnounced(shadow, field);

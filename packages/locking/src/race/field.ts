@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only
-import type { Obj, Task } from '@vfio-lab/sim';
+import { CONSTANT, type Obj, type Task } from '@vfio-lab/sim';
 import type { TaskClock } from './clock.ts';
 
 /** An access to a field. The records are reused; epoch 0: none yet. */
@@ -86,5 +86,25 @@ export class FieldState {
     this.marked?.begin();
     this.readAt = 0;
     this.racy = false;
+  }
+}
+
+/** What is known of the accesses to the fields of one struct. No state of the machine: a run knows what is of another. */
+export class FieldStates {
+  readonly of: (FieldState | null)[] = [];
+
+  constructor(fields: number) {
+    for (let i = 0; i < fields; i++) this.of.push(null);
+  }
+
+  get [CONSTANT](): boolean {
+    return true;
+  }
+
+  /** Of a field, in this run. */
+  at(field: number, run: number): FieldState {
+    const state = (this.of[field] ??= new FieldState());
+    if (state.run !== run) state.begin(run);
+    return state;
   }
 }

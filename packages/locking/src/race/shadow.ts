@@ -3,13 +3,13 @@
  * Structs whose fields tell of every access. The object stays what it is (identity, instanceof); its watched fields
  * become accessors on a prototype between it and its class, and their values move into a shadow.
  */
-import { compile } from '@vfio-lab/sim';
-import { FieldState } from './field.ts';
+import { compile, fixed } from '@vfio-lab/sim';
+import { FieldStates } from './field.ts';
 
 /** Told of accesses to the fields of watched structs. */
 export interface AccessObserver {
-  read(shadow: Shadow, field: number): void;
-  write(shadow: Shadow, field: number): void;
+  read(shadow: Shadow, field: number, states: FieldStates): void;
+  write(shadow: Shadow, field: number, states: FieldStates): void;
 }
 
 export type Struct = new (...args: never[]) => object;
@@ -20,25 +20,19 @@ export abstract class Shadow {
   declare readonly struct: string;
   declare readonly fields: readonly string[];
   observer: AccessObserver;
-  /** By field. Hidden from checkpoints: what is from another run is stale and known to be. */
-  readonly #states: (FieldState | null)[] = [];
+  readonly states: FieldStates;
 
   constructor(observer: AccessObserver, values: readonly unknown[]) {
     this.observer = observer;
+    this.states = new FieldStates(values.length);
     this.fill(values);
-    for (let i = 0; i < values.length; i++) this.#states.push(null);
   }
 
   /** Of the layout: put the values in. */
   protected abstract fill(values: readonly unknown[]): void;
-
-  /** What is known in this run of the accesses to a field. */
-  state(field: number, run: number): FieldState {
-    const state = (this.#states[field] ??= new FieldState());
-    if (state.run !== run) state.begin(run);
-    return state;
-  }
 }
+
+fixed(Shadow, ['states']);
 
 /** What the watched instances of a class with one set of fields have in common. */
 interface Layout {
@@ -82,8 +76,8 @@ interface Accessor {
 /** Code of its own for each field: what it always does to one sort of object, the engine makes short. */
 function accessor(field: number, name: string): Accessor {
   const code = `({
-    get() { const s = this[SHADOW]; s.observer.read(s, ${field}); return s[${name}]; },
-    set(v) { const s = this[SHADOW]; s.observer.write(s, ${field}); s[${name}] = v; },
+    get() { const s = this[SHADOW]; s.observer.read(s, ${field}, s.states); return s[${name}]; },
+    set(v) { const s = this[SHADOW]; s.observer.write(s, ${field}, s.states); s[${name}] = v; },
   })`;
   return compile({ SHADOW }, code);
 }

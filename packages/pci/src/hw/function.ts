@@ -6,7 +6,17 @@
 // 3. Config writes change exactly the bits of the write mask, and clear the write-1-to-clear bits written as 1.
 // 4. The INTx pin is level: pending, allowed by DisINTx, no MSI, in D0, with power.
 
-import { current, type int, machine, Obj, type Task, trace, type u16, type u32 } from '@vfio-lab/sim';
+import {
+  constant,
+  current,
+  type int,
+  machine,
+  Obj,
+  type Task,
+  trace,
+  type u16,
+  type u32,
+} from '@vfio-lab/sim';
 import * as R from '../pci_regs.ts';
 import type { pci_fabric } from './fabric.ts';
 import { default_power_on, default_w1c, default_wmask, is_64bit_bar } from './masks.ts';
@@ -136,9 +146,9 @@ export class pci_function_hw implements pci_function {
     this.af_cap = this.find_cap(R.PCI_CAP_ID_AF);
     this.vpd_cap = this.find_cap(R.PCI_CAP_ID_VPD);
     this.sriov_cap = this.find_ext_cap(R.PCI_EXT_CAP_ID_SRIOV);
-    this.wmask = opts.wmask ?? default_wmask(this);
-    this.w1c = opts.w1c ?? default_w1c(this);
-    this.power_on = opts.power_on ?? default_power_on(this);
+    this.wmask = constant(opts.wmask ?? default_wmask(this));
+    this.w1c = constant(opts.w1c ?? default_w1c(this));
+    this.power_on = constant(opts.power_on ?? default_power_on(this));
     if (this.msix_cap !== 0) {
       const n = (this.get16(this.msix_cap + R.PCI_MSIX_FLAGS) & R.PCI_MSIX_FLAGS_QSIZE) + 1;
       for (let i = 0; i < n; i++) this.msix.push({ addr: 0n, data: 0, ctrl: R.PCI_MSIX_ENTRY_CTRL_MASKBIT });
@@ -148,6 +158,12 @@ export class pci_function_hw implements pci_function {
   }
 
   // Raw bytes, no effects
+
+  /** 1, 2 or 4 bytes as they are. */
+  private get(off: int, size: int): u32 {
+    if (size === 1) return this.config[off];
+    return size === 2 ? this.get16(off) : this.get32(off);
+  }
 
   get16(off: int): u16 {
     return this.config[off] | (this.config[off + 1] << 8);
@@ -310,18 +326,17 @@ export class pci_function_hw implements pci_function {
   config_read(off: int, size: int): u32 {
     if (!this.reachable() || off + size > this.config.length) return ones(size);
     this.model?.config_reading?.(off, size);
-    if (size === 1) return this.config[off];
-    return size === 2 ? this.get16(off) : this.get32(off);
+    return this.get(off, size);
   }
 
   /** A configuration write of 1, 2 or 4 bytes, aligned. */
   config_write(off: int, size: int, val: u32): void {
     if (!this.reachable() || off + size > this.config.length) return;
-    const before = this.config.slice(off, off + size);
+    const before = this.get(off, size);
     const was_reset = this.in_bus_reset();
     for (let i = 0; i < size; i++) {
       const byte = (val >>> (8 * i)) & 0xff;
-      const old = before[i];
+      const old = this.config[off + i];
       const w = this.wmask[off + i];
       this.config[off + i] = ((old & ~w) | (byte & w)) & ~(byte & this.w1c[off + i] & ~w);
     }
@@ -340,11 +355,11 @@ export class pci_function_hw implements pci_function {
     if (this.sriov_cap !== 0 && touched(this.sriov_cap + R.PCI_SRIOV_CTRL, 2)) this.sriov_written();
     if (this.vpd_cap !== 0 && touched(this.vpd_cap + R.PCI_VPD_ADDR + 1, 1)) this.vpd_written();
     if (this.is_bridge && this.exp_cap !== 0 && touched(this.exp_cap + R.PCI_EXP_RTCTL, 8))
-      this.root_written(off, before);
-    this.model?.config_written?.(off, size, before);
+      this.root_written(off, size, before);
   }
 
-  private pmcsr_written(off: int, before: Uint8Array): void {
+  /** A write from `off` on has touched the power state; `before` are the bytes that were there. */
+  private pmcsr_written(off: int, before: u32): void {
     const reg = this.pm_cap + R.PCI_PM_CTRL;
     const pmc = this.get16(this.pm_cap + R.PCI_PM_PMC);
     const old = this.power;
@@ -355,7 +370,7 @@ export class pci_function_hw implements pci_function {
       (state !== 0 && state < old);
     if (unsupported || (state > 0 && this.quirks.refuses_d3)) {
       // The state bits stay what they were; the rest of the write counts.
-      state = before[reg - off] & R.PCI_PM_CTRL_STATE_MASK;
+      state = (before >>> (8 * (reg - off))) & R.PCI_PM_CTRL_STATE_MASK;
       this.config[reg] = (this.config[reg] & ~R.PCI_PM_CTRL_STATE_MASK) | state;
     }
     if (state === old) return;
@@ -634,9 +649,9 @@ export class pci_function_hw implements pci_function {
     this.set32(reg, status | (this.pme_requests.length > 0 ? R.PCI_EXP_RTSTA_PENDING : 0));
   }
 
-  private root_written(off: int, before: Uint8Array): void {
+  private root_written(off: int, size: int, before: u32): void {
     const reg = this.exp_cap + R.PCI_EXP_RTCTL - off;
-    const was = reg >= 0 && reg < before.length && (before[reg] & R.PCI_EXP_RTCTL_PMEIE) !== 0;
+    const was = reg >= 0 && reg < size && ((before >>> (8 * reg)) & R.PCI_EXP_RTCTL_PMEIE) !== 0;
     const on = (this.get16(this.exp_cap + R.PCI_EXP_RTCTL) & R.PCI_EXP_RTCTL_PMEIE) !== 0;
     const waiting = (this.get32(this.exp_cap + R.PCI_EXP_RTSTA) & R.PCI_EXP_RTSTA_PME) !== 0;
     if (reg >= 0 && !was && on && waiting) this.on_root_pme();

@@ -47,8 +47,6 @@ export interface pci_device_model {
   legacy_write?(io: boolean, addr: number, size: int, val: u32): void;
   /** Config bytes about to be read: the model may refresh hw.config (VPD flag, vendor registers). */
   config_reading?(off: int, size: int): void;
-  /** After a config write: hw.config has the new bytes, write masks applied; `old` are the bytes before it. */
-  config_written?(off: int, size: int, old: Uint8Array): void;
   /** The D-state of the hardware changed (0 D0, 3 D3hot, 4 D3cold). A reset that belongs to it comes before. */
   power_changed?(state: int, old: int): void;
   /** Vital Product Data behind the VPD capability; its absence means the handshake never completes. */
