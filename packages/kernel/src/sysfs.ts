@@ -6,7 +6,7 @@
  * gives the number of bytes it used, or a negative error.
  */
 import { lock_map_acquire, lock_map_release } from '@vfio-lab/locking';
-import { access, CountedMap, current, fixed, machine, Obj, type Task, wait_until } from '@vfio-lab/sim';
+import { access, CountedMap, current, fixed, machine, Obj, per_machine, type Task, wait_until } from '@vfio-lab/sim';
 import { PAGE_SIZE } from './bits.ts';
 import type { Awaitable } from './container.ts';
 import { EACCES, EEXIST, EINVAL, EIO, EISDIR, ENODEV, ENOENT } from './errno.ts';
@@ -51,21 +51,21 @@ export class sysfs_dir extends sysfs_node {
   readonly children = new CountedMap<string, sysfs_dir | sysfs_file | sysfs_link>();
 }
 
-/** One for all: there are hundreds of attributes that nobody is in. */
-const NOBODY: readonly Task[] = Object.freeze([]);
-
 /** An attribute. While somebody is in its operations it cannot be removed (kernfs active references). */
 export class sysfs_file extends sysfs_node {
+  declare readonly parent: sysfs_dir;
   readonly attr: sysfs_attribute | null;
   readonly bin: sysfs_bin_attribute | null;
-  active: readonly Task[] = NOBODY;
-  removed = false;
 
   constructor(parent: sysfs_dir, attr: sysfs_attribute | null, bin: sysfs_bin_attribute | null) {
     super((attr ?? (bin as sysfs_bin_attribute)).name, parent);
     // There are many, and they are not for a checkpoint to keep.
     this.attr = Object.freeze(attr);
     this.bin = Object.freeze(bin);
+  }
+
+  get removed(): boolean {
+    return this.parent.children.get(this.name) !== this;
   }
 
   get mode(): number {
@@ -89,11 +89,19 @@ fixed(sysfs_link, ['name', 'parent', 'target']);
 
 class Sysfs {
   readonly root = new sysfs_dir('/sys', null);
+  /** Tasks that are in the operations of a file. */
+  readonly active = new Map<sysfs_file, readonly Task[]>();
+}
+
+const sysfs = per_machine(() => new Sysfs());
+
+function active(f: sysfs_file): readonly Task[] {
+  return sysfs().active.get(f) ?? [];
 }
 
 /** The directory /sys of the running machine. */
 export function sysfs_root(): sysfs_dir {
-  return machine.scope(Sysfs, () => new Sysfs()).root;
+  return sysfs().root;
 }
 
 /** A directory below another, made if missing; `path` may have several parts. */
@@ -141,12 +149,11 @@ export function sysfs_remove_link(dir: sysfs_dir, name: string): void {
 
 async function drain(f: sysfs_file): Promise<void> {
   const self = current;
-  f.removed = true;
-  if (f.active.every((t) => t === self)) return;
+  if (active(f).every((t) => t === self)) return;
   await wait_until(
     f,
-    () => f.active.every((t) => t === self),
-    () => f.active.filter((t) => t !== self),
+    () => active(f).every((t) => t === self),
+    () => active(f).filter((t) => t !== self),
   );
 }
 
@@ -216,14 +223,17 @@ async function use<T>(f: sysfs_file, fn: () => Awaitable<T>): Promise<T | number
   await access(f, false, 'syscall');
   if (f.removed) return -ENODEV;
   const self = current;
-  f.active = [...f.active, self];
+  const users = sysfs().active;
+  users.set(f, [...active(f), self]);
   // An active reference is never waited for. C: fs/kernfs/dir.c kernfs_get_active()
   lock_map_acquire('kn->active', true);
   const ret = await fn();
   lock_map_release('kn->active');
   await access(f, true, 'syscall');
   machine.publish(f);
-  f.active = f.active.length === 1 ? NOBODY : f.active.toSpliced(f.active.indexOf(self), 1);
+  const others = active(f);
+  if (others.length === 1) users.delete(f);
+  else users.set(f, others.toSpliced(others.indexOf(self), 1));
   return ret;
 }
 

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only
-import { fixed, type HeldLock, machine, type Obj, type Task } from '@vfio-lab/sim';
+import { fixed, type HeldLock, machine, type Obj, scratch, type Task } from '@vfio-lab/sim';
 
 /** A hold of a lock. Exclusive holds are reused: a lock has one holder at a time, so it owns the record. */
 export class Hold implements HeldLock {
@@ -17,6 +17,7 @@ export class Hold implements HeldLock {
 }
 
 fixed(Hold, ['lock', 'mode']);
+scratch(Hold, ['site', 'fns', 'since', 'subclass']);
 
 /**
  * Common part of every acquisition: keep the task's list of holds (owner checks need it always) and tell the machine's

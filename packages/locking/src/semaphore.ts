@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only
-import { fixed } from '@vfio-lab/sim';
+import { scratch } from '@vfio-lab/sim';
 import { Semaphore } from 'async-mutex';
 
 // The gates of the locks let in only who can have it, so that nobody ever queues and nothing but the value changes.
-fixed(Semaphore, ['_cancelError', '_queue', '_weightedWaiters']);
+scratch(Semaphore, ['_cancelError', '_queue', '_weightedWaiters']);
 
 export { Semaphore };

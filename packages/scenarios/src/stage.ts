@@ -98,6 +98,7 @@ export class Stage {
       this.#ready = true;
       this.#state = state;
       this.#mark = mark;
+      this.#testbed.watchRaces();
       machine.park(() => this.#programs());
     });
   }
@@ -114,6 +115,7 @@ export class Stage {
     const testbed = this.#testbed;
     const lab = this.#lab;
     testbed.watchRaces();
+    const { policy } = machine;
     machine.policy = this.#policy;
     machine.restart_recording();
     trace('phase', 'programs');
@@ -122,7 +124,7 @@ export class Stage {
     );
     for (const task of tasks) await join(task);
     this.#decisions = machine.decisions;
-    machine.policy = new RunToBlock();
+    machine.policy = policy;
     lab.endWatches();
     lab.phase = 'check';
     trace('phase', 'check');

@@ -6,12 +6,13 @@
  *    Nothing may hide it: no field with a #, no variable that a closure changes, no WeakMap. A cache may be kept
  *    elsewhere as long as a stale one does no harm.
  * 2. Objects keep their identity: what is restored is their content. What was made since is left to the collector.
- * 3. Promises cannot be put back, so no task may be in the middle of something: those there are have not started.
+ * 3. Promises cannot be put back, so no task may be in the middle of something: those there are have not started, and
+ *    hold no lock.
  */
 import { compile } from './codegen.ts';
 import { KeptArrays, KeptBuffers, KeptMaps, KeptSets, KeptTables, type Tell } from './kept.ts';
 import type { Machine } from './machine.ts';
-import { fixedOf, isOpaque } from './state.ts';
+import { fixedOf, isOpaque, scratchOf } from './state.ts';
 
 /** Told before its machine is restored: what is no plain field any more can be made one again. */
 export interface BeforeRestore {
@@ -139,9 +140,13 @@ export function reach(
   }
 }
 
+function isScratch(object: object, key: string | symbol): boolean {
+  return scratchOf(object).includes(key as string);
+}
+
 /** Own data properties that can be stored to. */
 function fieldsOf(object: object): (string | symbol)[] {
-  const never = fixedOf(object);
+  const never = [...fixedOf(object), ...scratchOf(object)];
   return Reflect.ownKeys(object).filter((key) => {
     if (SKIPPED.has(key) || never.includes(key as string)) return false;
     const property = Object.getOwnPropertyDescriptor(object, key) as PropertyDescriptor;
@@ -172,14 +177,17 @@ export class Checkpoint {
   /**
    * Keep the state of a machine that does not run, and of whatever else the roots reach.
    *
-   * @throws Error when a task is in the middle of something
+   * @throws Error when a task is in the middle of something, or holds a lock
    */
   constructor(machine: Machine, roots: readonly unknown[]) {
     const busy = machine.tasks.find((t) => t.started);
     if (busy !== undefined) throw new Error(`no checkpoint while ${busy.name} is in ${busy.op.obj.name}`);
+    const holder = machine.tasks.find((t) => t.held.length > 0);
+    if (holder !== undefined)
+      throw new Error(`no checkpoint while ${holder.name} holds ${holder.held[0].lock.name}`);
     this.machine = machine;
     this.roots = [machine, ...roots];
-    reach(this.roots, (object) => this.keep(object));
+    reach(this.roots, (object) => this.keep(object), isScratch);
     this.groups = groupsOf([...this.shapes.values()].flatMap((byKeys) => [...byKeys.values()]));
   }
 

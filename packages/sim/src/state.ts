@@ -21,10 +21,20 @@ export function constant<T extends object>(object: T): T {
 }
 
 const FIXED = Symbol('fixed');
+const SCRATCH = Symbol('scratch');
 
 /** These fields never change once an object of the class is made, so that a checkpoint need not look at them. */
 export function fixed(cls: { readonly prototype: object }, fields: readonly string[]): void {
   Object.defineProperty(cls.prototype, FIXED, { value: fields });
+}
+
+/** These fields, and what they lead to, are no state while no lock is held: set anew before they are used. */
+export function scratch(cls: { readonly prototype: object }, fields: readonly string[]): void {
+  Object.defineProperty(cls.prototype, SCRATCH, { value: fields });
+}
+
+export function scratchOf(object: object): readonly string[] {
+  return (object as { [SCRATCH]?: readonly string[] })[SCRATCH] ?? NONE;
 }
 
 export function fixedOf(object: object): readonly string[] {

@@ -21,6 +21,11 @@ export class VectorClock {
     return slot < this.times.length && this.times[slot] >= (epoch - slot) / SLOTS;
   }
 
+  /** Nothing is over. */
+  reset(): void {
+    this.times.fill(0);
+  }
+
   protected grow(length: number): void {
     const times = new Int32Array(Math.max(length, 2 * this.times.length));
     times.set(this.times);
@@ -45,6 +50,14 @@ export class TaskClock extends VectorClock {
     if (slot >= this.times.length) this.grow(slot + 1);
     this.times[slot] = time;
     this.epoch = time * SLOTS + slot;
+  }
+
+  /** As if just made. */
+  start(time: number): void {
+    this.reset();
+    this.times[this.slot] = time;
+    this.epoch = time * SLOTS + this.slot;
+    this.last = 0;
   }
 
   /** What the task does from here on comes after what it has published. */

@@ -39,8 +39,7 @@ export class RaceMachine extends Machine {
   /** Accesses count from here on. All that was before comes before all that follows. */
   watch(): void {
     this.watching = true;
-    this.order.restart();
-    this.order.enter(current);
+    this.order.restart(current);
     this.accesses.begin();
   }
 

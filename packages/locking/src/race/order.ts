@@ -5,6 +5,9 @@ import { rw_semaphore } from '../rwsem.ts';
 import { spinlock_t } from '../spinlock.ts';
 import { TaskClock, VectorClock } from './clock.ts';
 
+/** The slot of the task that everything starts with. */
+const FIRST = 1;
+
 /** What can be published at. */
 type Place = Obj | Cpu;
 
@@ -23,25 +26,30 @@ type Place = Obj | Cpu;
 export class Order {
   /** Clock of the running task. */
   me = new TaskClock(0, 1);
-  private slots = 1;
+  private slots = FIRST + 1;
+  private readonly first = new TaskClock(FIRST, 1);
   private readonly tasks = new Map<Task, TaskClock>();
   /** Clocks of tasks that have ended, whose slots can be had again. */
   private readonly ended: TaskClock[] = [];
   /** What those knew who have ended. */
-  private past = new VectorClock();
+  private readonly past = new VectorClock();
   /** What was published at an object; at a lock by those who held it exclusively. */
   private readonly published = new Map<Place, VectorClock>();
   /** What those published who held a lock shared. */
   private readonly shared = new Map<Place, VectorClock>();
 
-  /** Everything so far comes before all that follows. */
-  restart(): void {
-    this.slots = 1;
+  /** Everything so far comes before all that follows. The task is the one that runs. */
+  restart(task: Task): void {
+    this.slots = FIRST + 1;
     this.tasks.clear();
     this.ended.length = 0;
-    this.past = new VectorClock();
+    this.past.reset();
     this.published.clear();
     this.shared.clear();
+    // The same objects every time: nothing has changed then from one start to another.
+    this.first.start(1);
+    this.me = this.first;
+    this.tasks.set(task, this.first);
   }
 
   /** The task runs from here. */
