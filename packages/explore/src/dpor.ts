@@ -49,13 +49,16 @@ export interface Tables {
   objId(key: string): number;
 }
 
-/** Drop the first event of task t from v when it can come first. null: it cannot. v itself: t is not in it. */
-function initial(t: number, op: OpCode, v: readonly number[]): readonly number[] | null {
+const NOT_FIRST = -2;
+const NOT_IN = -1;
+
+/** Where in v the first event of task t is, when that can come first, or NOT_IN; NOT_FIRST when it cannot. */
+function initial(t: number, op: OpCode, v: readonly number[]): number {
   for (let i = 0; i < v.length; i += 2) {
-    if (v[i] === t) return v.toSpliced(i, 2);
-    if (dependent(v[i + 1], op)) return null;
+    if (v[i] === t) return i;
+    if (dependent(v[i + 1], op)) return NOT_FIRST;
   }
-  return v;
+  return NOT_IN;
 }
 
 /** Put v into a wakeup tree unless something there leads to it already. True: the tree has grown. */
@@ -65,10 +68,10 @@ export function insertWakeup(wut: WakeupNode[], v: readonly number[]): boolean {
   for (;;) {
     let next: WakeupNode | null = null;
     for (const node of level) {
-      const without = initial(node.tid, node.op, rest);
-      if (without === null) continue;
-      if (node.kids.length === 0 || without.length === 0) return false;
-      rest = without;
+      const at = initial(node.tid, node.op, rest);
+      if (at === NOT_FIRST) continue;
+      if (node.kids.length === 0 || (at !== NOT_IN && rest.length === 2)) return false;
+      if (at !== NOT_IN) rest = rest.toSpliced(at, 2);
       next = node;
       break;
     }
@@ -83,7 +86,7 @@ export function insertWakeup(wut: WakeupNode[], v: readonly number[]): boolean {
 
 /** Is everything that starts with v explored from this frame already, or being explored? */
 export function covered(sleep: readonly number[], v: readonly number[]): boolean {
-  for (let i = 0; i < sleep.length; i += 2) if (initial(sleep[i], sleep[i + 1], v) !== null) return true;
+  for (let i = 0; i < sleep.length; i += 2) if (initial(sleep[i], sleep[i + 1], v) !== NOT_FIRST) return true;
   return false;
 }
 
