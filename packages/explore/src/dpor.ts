@@ -52,9 +52,14 @@ export interface Tables {
 const NOT_FIRST = -2;
 const NOT_IN = -1;
 
-/** Where in v the first event of task t is, when that can come first, or NOT_IN; NOT_FIRST when it cannot. */
-function initial(t: number, op: OpCode, v: readonly number[]): number {
+/**
+ * Where in v the first event of task t is, when that can come first, or NOT_IN; NOT_FIRST when it cannot.
+ *
+ * @param gone by event: 1 when it has been taken out of v
+ */
+function initial(t: number, op: OpCode, v: readonly number[], gone?: Uint8Array): number {
   for (let i = 0; i < v.length; i += 2) {
+    if (gone !== undefined && gone[i >> 1] === 1) continue;
     if (v[i] === t) return i;
     if (dependent(v[i + 1], op)) return NOT_FIRST;
   }
@@ -64,14 +69,18 @@ function initial(t: number, op: OpCode, v: readonly number[]): number {
 /** Put v into a wakeup tree unless something there leads to it already. True: the tree has grown. */
 export function insertWakeup(wut: WakeupNode[], v: readonly number[]): boolean {
   let level = wut;
-  let rest = v;
+  const gone = new Uint8Array(v.length >> 1);
+  let left = gone.length;
   for (;;) {
     let next: WakeupNode | null = null;
     for (const node of level) {
-      const at = initial(node.tid, node.op, rest);
+      const at = initial(node.tid, node.op, v, gone);
       if (at === NOT_FIRST) continue;
-      if (node.kids.length === 0 || (at !== NOT_IN && rest.length === 2)) return false;
-      if (at !== NOT_IN) rest = rest.toSpliced(at, 2);
+      if (node.kids.length === 0 || (at !== NOT_IN && left === 1)) return false;
+      if (at !== NOT_IN) {
+        gone[at >> 1] = 1;
+        left--;
+      }
       next = node;
       break;
     }
@@ -79,7 +88,8 @@ export function insertWakeup(wut: WakeupNode[], v: readonly number[]): boolean {
     level = next.kids;
   }
   let kids: WakeupNode[] = [];
-  for (let i = rest.length - 2; i >= 0; i -= 2) kids = [{ tid: rest[i], op: rest[i + 1], kids }];
+  for (let i = v.length - 2; i >= 0; i -= 2)
+    if (gone[i >> 1] === 0) kids = [{ tid: v[i], op: v[i + 1], kids }];
   level.push(kids[0]);
   return true;
 }

@@ -170,11 +170,14 @@ export class MachineChooser implements Policy {
 
   #code(task: Task): Known {
     const known = this.#known[task.id] ?? this.#know(task);
-    if (known.op !== task.op) {
-      known.op = task.op;
-      const kind = kindOfOp(task.op);
-      known.code = opCode(kind, kind === LOCAL || kind === JOIN ? 0 : this.#obj(task.op.obj));
+    const { op } = task;
+    if (op.numbering !== this.#objs) {
+      const kind = kindOfOp(op);
+      op.code = opCode(kind, kind === LOCAL || kind === JOIN ? 0 : this.#obj(op.obj));
+      op.numbering = this.#objs;
     }
+    known.op = op;
+    known.code = op.code;
     return known;
   }
 
@@ -188,28 +191,33 @@ export class MachineChooser implements Policy {
   pick(running: Task | null, enabled: readonly Task[]): Task {
     if (enabled.length === 1 && enabled[0] === this.#main) return this.#main;
     this.#settle();
+    const { tasks, idles } = machine;
     const list = this.#list;
+    const known = this.#known;
+    const tids = this.#tids;
+    const ops = this.#ops;
+    const can = this.#enabled;
+    const main = this.#main;
     let n = 0;
     let e = 0;
-    for (const task of machine.tasks) {
-      if (task === this.#main) {
-        if (enabled[e] === task) e++;
-        continue;
-      }
-      const known = this.#code(task);
+    for (let i = 0; i < tasks.length; i++) {
+      const task = tasks[i];
+      const able = e < enabled.length && enabled[e] === task;
+      if (able) e++;
+      if (task === main) continue;
+      let k = known[task.id];
+      if (k === undefined || k.op !== task.op) k = this.#code(task);
       list[n] = task;
-      this.#tids[n] = known.tid;
-      this.#ops[n] = known.code;
-      this.#enabled[n] = enabled[e] === task;
-      if (enabled[e] === task) e++;
-      n++;
+      tids[n] = k.tid;
+      ops[n] = k.code;
+      can[n++] = able;
     }
-    const passed = machine.idles !== this.#idles;
-    this.#idles = machine.idles;
-    const task = list[this.#chooser.choose(n, this.#tids, this.#ops, this.#enabled, passed)];
+    const passed = idles !== this.#idles;
+    this.#idles = idles;
+    const task = list[this.#chooser.choose(n, tids, ops, can, passed)];
     if (machine.tracing && running !== null && task !== running && enabled.includes(running))
       trace('preempt', `before ${siteText(running.op)}: ${task.name} goes on`);
-    if (isTry(kindOf(this.#code(task).code))) {
+    if (isTry(kindOf(task.op.code))) {
       this.#tried = task;
       this.#lock = task.op.obj;
     }

@@ -6,7 +6,17 @@
  * gives the number of bytes it used, or a negative error.
  */
 import { lock_map_acquire, lock_map_release } from '@vfio-lab/locking';
-import { access, CountedMap, current, fixed, machine, Obj, per_machine, type Task, wait_until } from '@vfio-lab/sim';
+import {
+  access,
+  CountedMap,
+  current,
+  fixed,
+  machine,
+  Obj,
+  per_machine,
+  type Task,
+  wait_until,
+} from '@vfio-lab/sim';
 import { PAGE_SIZE } from './bits.ts';
 import type { Awaitable } from './container.ts';
 import { EACCES, EEXIST, EINVAL, EIO, EISDIR, ENODEV, ENOENT } from './errno.ts';

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
 import {
+  CONSTANT,
   hash_with,
   type HeldLock,
   type LockObserver,
@@ -126,17 +127,18 @@ export class Lockdep implements LockObserver {
       const from = outer.lock.name;
       const key = `${from} -> ${to}`;
       if (!NOVALIDATE.has(from) && !this.tried_edges.has(key))
-        this.tried_edges.set(key, edgeOf(from, to, task, outer.fns));
+        this.tried_edges.set(key, new Edge(from, to, task, outer.fns));
     }
   }
 
   private edge(from: string, to: string, task: Task, outer_fns: readonly string[] | undefined): void {
     if (this.knows(from, to)) return;
-    const cycle = this.path(to, from);
+    // Most classes are taken inside of others only.
+    const cycle = this.out.has(to) ? this.path(to, from) : null;
     let out = this.out.get(from);
     if (out === undefined) this.out.set(from, (out = new Set()));
     out.add(to);
-    const edge = edgeOf(from, to, task, outer_fns);
+    const edge = new Edge(from, to, task, outer_fns);
     const name = `${from} -> ${to}`;
     this.edges.set(name, edge);
     this.edges_hash = hash_with(this.edges_hash, name);
@@ -147,7 +149,8 @@ export class Lockdep implements LockObserver {
       });
     }
     for (const [name, cls] of this.classes) {
-      if (cls.in_hardirq && this.path(name, from) !== null) this.check_order(name);
+      if (cls.in_hardirq && (name === from || this.out.has(name)) && this.path(name, from) !== null)
+        this.check_order(name);
     }
   }
 
@@ -167,7 +170,7 @@ export class Lockdep implements LockObserver {
     const same = held.lock === lock ? 'the same lock' : 'another lock of the class';
     report('lockdep-recursion', `${lock.name} taken for ${mode} while ${same} is held for ${held.mode}`, {
       first: held.site,
-      edges: [edgeOf(lock.name, lock.name, task, held.fns)],
+      edges: [new Edge(lock.name, lock.name, task, held.fns)],
     });
   }
 
@@ -199,16 +202,35 @@ export class Lockdep implements LockObserver {
   }
 }
 
-function edgeOf(from: string, to: string, task: Task, outer_fns: readonly string[] | undefined): LockEdge {
-  const held = task.held.map((h) => h.lock.name);
-  return Object.freeze({
-    from,
-    to,
-    task: task.name,
-    fns: Object.freeze([...task.fns]),
-    outer_fns: Object.freeze([...(outer_fns ?? [])]),
-    held: Object.freeze(held.at(-1) === to ? held.slice(0, -1) : held),
-  });
+/** Made anew in every run for what the run learns. */
+class Edge implements LockEdge {
+  readonly from: string;
+  readonly to: string;
+  readonly task: string;
+  readonly fns: readonly string[];
+  readonly outer_fns: readonly string[];
+  readonly held: readonly string[];
+
+  constructor(from: string, to: string, task: Task, outer_fns: readonly string[] | undefined) {
+    this.from = from;
+    this.to = to;
+    this.task = task.name;
+    this.fns = copy(task.fns);
+    this.outer_fns = copy(outer_fns);
+    const held = task.held.map((h) => h.lock.name);
+    if (held.at(-1) === to) held.pop();
+    this.held = held;
+  }
+
+  get [CONSTANT](): boolean {
+    return true;
+  }
+}
+
+const NONE: readonly string[] = [];
+
+function copy(fns: readonly string[] | undefined): readonly string[] {
+  return fns === undefined || fns.length === 0 ? NONE : fns.slice();
 }
 
 /** The machine's lockdep, when it watches its locks. */

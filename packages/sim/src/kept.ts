@@ -140,7 +140,7 @@ type Items = readonly unknown[];
 type ArraysDiffer = (of: readonly unknown[][], saved: readonly Items[], changed: number[]) => void;
 
 /** An array of so many items is compared in a loop, and a function does not compare more items than ITEMS one by one. */
-const LONG = 16;
+const LONG = 64;
 const ITEMS = 100;
 
 function itemsDiffer(array: Items, items: Items): boolean {
@@ -229,6 +229,14 @@ interface Views {
   readonly words: Int32Array;
 }
 
+/** Words from which on a call of the library is faster than a loop. */
+const SMALL = 64;
+
+function wordsDiffer(a: Int32Array, b: Int32Array): boolean {
+  for (let i = 0; i < a.length; i++) if (a[i] !== b[i]) return true;
+  return false;
+}
+
 function views(buffer: ArrayBufferLike): Views {
   return { bytes: new Uint8Array(buffer), words: new Int32Array(buffer, 0, buffer.byteLength >> 2) };
 }
@@ -243,8 +251,12 @@ export class KeptBuffers extends Kept<ArrayBuffer, Views> {
   }
 
   protected override find(changed: number[]): void {
-    for (let i = 0; i < this.of.length; i++)
-      if (Buffer.compare(this.now[i].bytes, this.saved[i].bytes) !== 0) changed.push(i);
+    for (let i = 0; i < this.of.length; i++) {
+      const [now, saved] = [this.now[i], this.saved[i]];
+      const small = now.words.length <= SMALL && now.bytes.length % 4 === 0;
+      if (small ? wordsDiffer(now.words, saved.words) : Buffer.compare(now.bytes, saved.bytes) !== 0)
+        changed.push(i);
+    }
   }
 
   protected override tell(i: number, place: number, tell: Tell): void {

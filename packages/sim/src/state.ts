@@ -57,4 +57,3 @@ export function isOpaque(value: object): boolean {
     (value as { [Symbol.toStringTag]?: unknown })[Symbol.toStringTag] === 'Module'
   );
 }
-

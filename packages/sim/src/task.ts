@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only
-import { fixed, NOT_STATE } from './state.ts';
+import { fixed, NOT_STATE, scratch } from './state.ts';
 import { current } from './machine.ts';
 import type { OpKind } from './types.ts';
 
@@ -43,6 +43,9 @@ export class Op {
   readonly enabled: Enabled | undefined;
   /** For reports of a deadlock: the tasks that alone can end this wait, where that is known. */
   readonly awaits: (() => readonly Task[]) | undefined;
+  /** For a policy that knows operations by numbers: its number, and in which numbering. */
+  code = 0;
+  numbering: object | null = null;
 
   constructor(kind: OpKind, obj: Obj, write: boolean, enabled?: Enabled, awaits?: () => readonly Task[]) {
     this.kind = kind;
@@ -54,6 +57,7 @@ export class Op {
 }
 
 fixed(Op, ['kind', 'obj', 'write', 'enabled', 'awaits']);
+scratch(Op, ['code', 'numbering']);
 
 export type TaskKind = 'user' | 'kthread' | 'hardirq' | 'timer';
 

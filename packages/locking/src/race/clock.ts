@@ -1,7 +1,10 @@
 // SPDX-License-Identifier: GPL-2.0-only
 
-/** Slots in an epoch: more tasks that nothing orders than a search ever has. */
-const SLOTS = 1024;
+/** Bits of an epoch that are its slot: room for more tasks that nothing orders than a search ever has. */
+const SLOT_BITS = 10;
+const SLOTS = 1 << SLOT_BITS;
+/** The last time that an epoch has room for. */
+const LAST = 2 ** (31 - SLOT_BITS) - 1;
 
 /** What is known to be over: for each slot the time up to which it is. Grows as slots are given out. */
 export class VectorClock {
@@ -17,8 +20,8 @@ export class VectorClock {
 
   /** Is the moment `epoch` over? */
   covers(epoch: number): boolean {
-    const slot = epoch % SLOTS;
-    return slot < this.times.length && this.times[slot] >= (epoch - slot) / SLOTS;
+    const slot = epoch & (SLOTS - 1);
+    return slot < this.times.length && this.times[slot] >= epoch >> SLOT_BITS;
   }
 
   /** Nothing is over. */
@@ -49,19 +52,21 @@ export class TaskClock extends VectorClock {
     if (slot >= SLOTS) throw new Error(`more than ${SLOTS} tasks that nothing orders`);
     if (slot >= this.times.length) this.grow(slot + 1);
     this.times[slot] = time;
-    this.epoch = time * SLOTS + slot;
+    this.epoch = (time << SLOT_BITS) | slot;
   }
 
   /** As if just made. */
   start(time: number): void {
     this.reset();
     this.times[this.slot] = time;
-    this.epoch = time * SLOTS + this.slot;
+    this.epoch = (time << SLOT_BITS) | this.slot;
     this.last = 0;
   }
 
   /** What the task does from here on comes after what it has published. */
   tick(): void {
-    this.epoch = ++this.times[this.slot] * SLOTS + this.slot;
+    const time = ++this.times[this.slot];
+    if (time > LAST) throw new Error(`a task has let go of something more than ${LAST} times in a run`);
+    this.epoch = (time << SLOT_BITS) | this.slot;
   }
 }
