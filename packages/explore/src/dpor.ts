@@ -4,7 +4,7 @@
  * Sagonas, POPL 2014 and JACM 2017), stateless: every execution starts anew and follows the stack of frames.
  */
 import { type Chooser, Nondeterminism } from './chooser.ts';
-import { Execution } from './execution.ts';
+import { Execution, type Race } from './execution.ts';
 import { dependent, JOIN, kindOf, LOCAL, objOf, opCode, type OpCode } from './ops.ts';
 
 /** A node of a wakeup tree: do this next, then one of the kids, left to right. */
@@ -26,6 +26,19 @@ export interface Frame {
   /** Branches that are done, and how many executions those took. */
   done: number;
   size: number;
+}
+
+/** What a search of some of what is below a branch has come to. */
+export interface Searched {
+  executions: number;
+  redundant: number;
+  deepest: number;
+  /** Executions below the branch so far. */
+  size: number;
+  /** Races that were found with events above, in the order in which they were. */
+  above: Race[];
+  /** Frames of what is still to be searched below; none: nothing is. */
+  left: Frame[];
 }
 
 /** What the numbers of tasks and objects stand for, in their order: names that mean the same everywhere. */
@@ -118,14 +131,27 @@ export function namesOf(tables: Tables): NameTable {
   return { tasks: [...tables.taskKeys()], objects: [...tables.objKeys()] };
 }
 
+/** What numbers of tasks and objects in somebody else's table are here. */
+export interface Numbering {
+  readonly tasks: readonly number[];
+  readonly objects: readonly number[];
+}
+
 /** Numbers of tasks and objects turned into those of another table. */
 export class Renumber {
-  readonly #tasks: number[];
-  readonly #objects: number[];
+  readonly #tasks: readonly number[];
+  readonly #objects: readonly number[];
 
-  constructor(from: NameTable, to: Tables) {
-    this.#tasks = from.tasks.map((key) => to.taskId(key));
-    this.#objects = from.objects.map((key) => to.objId(key));
+  constructor({ tasks, objects }: Numbering) {
+    this.#tasks = tasks;
+    this.#objects = objects;
+  }
+
+  static between(from: NameTable, to: Tables): Renumber {
+    return new Renumber({
+      tasks: from.tasks.map((key) => to.taskId(key)),
+      objects: from.objects.map((key) => to.objId(key)),
+    });
   }
 
   #op(code: OpCode): OpCode {
@@ -289,17 +315,61 @@ export class Dpor implements Chooser {
     }
     if (this.#redundant) this.redundant++;
     if (this.#pos > this.deepest) this.deepest = this.#pos;
-    execution.races(this.#fresh ? 0 : this.#old, n, tids, ops, ({ at, v }) => {
-      const frame = frames[at];
-      if (covered(frame.sleep, v) || !insertWakeup(frame.wut, v)) return;
-      this.races++;
-    });
+    execution.races(this.#fresh ? 0 : this.#old, n, tids, ops, (race) => this.reverse(race));
+  }
+
+  /** A race was found: unless that is done elsewhere, its reversal will be tried. True: there was something new to do. */
+  protected reverse({ at, v }: Race): boolean {
+    const frame = this.frames[at];
+    if (covered(frame.sleep, v) || !insertWakeup(frame.wut, v)) return false;
+    this.races++;
+    return true;
   }
 
   /** Go to the next execution. False: there is none, everything is searched. */
   advance(): boolean {
+    return this.#leave(1);
+  }
+
+  /**
+   * Go into the next branch of the last frame without running it, because somebody else has; adopt() follows.
+   *
+   * @returns the frame's number
+   */
+  enter(): number {
+    const at = this.frames.length - 1;
+    const frame = this.frames[at];
+    const { tid, op } = frame.wut.shift() as WakeupNode;
+    frame.tid = tid;
+    frame.op = op;
+    if (!asleep(frame.sleep, tid)) frame.sleep.push(tid, op);
+    return at;
+  }
+
+  /**
+   * Take over what somebody else has searched below a branch, and go to the next execution.
+   *
+   * @param at the frame of the branch, see enter()
+   * @returns as advance()
+   */
+  adopt(at: number, part: Searched): boolean {
     const { frames } = this;
-    let size = 1;
+    frames.length = at + 1;
+    this.executions += part.executions;
+    this.redundant += part.redundant;
+    if (part.deepest > this.deepest) this.deepest = part.deepest;
+    for (const race of part.above) this.reverse(race);
+    if (part.left.length === 0) return this.#leave(part.size);
+    frames.push(...part.left);
+    this.#old = frames.length - 1;
+    this.#fresh = false;
+    return true;
+  }
+
+  /** An execution has been run, or a branch of the last frame has been searched, which took `size` executions. */
+  #leave(last: number): boolean {
+    const { frames } = this;
+    let size = last;
     while (frames.length > 0) {
       const top = frames[frames.length - 1];
       top.done++;
@@ -339,7 +409,7 @@ export class Dpor implements Chooser {
 
   /** Take up a search where it was left. */
   static resume({ names, frames }: Left, tables: Tables): Dpor {
-    const renumber = new Renumber(names, tables);
+    const renumber = Renumber.between(names, tables);
     return new Dpor(frames.map((f) => renumber.frame(f)));
   }
 

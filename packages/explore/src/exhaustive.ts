@@ -2,12 +2,14 @@
 /*
  * An exhaustive search with the help of other threads.
  *
- * 1. The search is the same as in one thread, execution for execution: mates only run executions before they are needed.
- * 2. Every branch on the stack will be run some day, and what will sleep there is known: so it can be run at any time.
- *    Should the search come to it with others asleep, the record is thrown away.
+ * 1. The search is the same as in one thread, execution for execution: mates only search branches before it comes to them.
+ * 2. Every branch on the stack will be searched some day, and who will sleep there is known: so it can be done at any
+ *    time. Should the search come to it with others asleep, what was done is thrown away.
+ * 3. Mates start with the branches that come last, which have most below them. A mate that is still at it when the search
+ *    comes there hands over what it has, and the search goes on from where it was.
  */
 import { Dpor, type Left, type WakeupNode } from './dpor.ts';
-import { type Job, jobOf, type Numbering, play, record, type Recorded, sameJob } from './job.ts';
+import { type Job, jobOf, type Part, sameJob } from './job.ts';
 import type { Helper } from './mate.ts';
 import type { Session } from './session.ts';
 import type { Subject } from './subject.ts';
@@ -26,19 +28,22 @@ export interface Exhaustive {
   left: Left | null;
 }
 
-/** A branch that somebody searches or has searched. */
+/** A branch that a mate searches or has searched. */
 interface Ahead {
   job: Job;
-  /** The executions below it, those that have been used taken out. undefined: not yet; null: it could not be taken. */
-  records: Recorded[] | null | undefined;
-  numbering: Numbering | null;
+  mate: Helper;
+  /** What came of it so far; null: it could not be taken. */
+  parts: Part[] | null;
+  /** The search has come to it. */
+  needed: boolean;
+  /** The mate has nothing to do with it any more. */
   done: Promise<void>;
 }
 
-/** Executions of a job: enough to be worth a message, few enough to be back soon. */
-const MOST = 64;
-/** Branches that may wait to be needed. */
-const MOST_AHEAD = 500;
+/** Executions of a part: enough to be worth a message, few enough to stay below a limit. */
+const MOST = 1000;
+/** Executions between two looks at what mates have sent. */
+const TURN = 8;
 
 /**
  * Search everything, or go on with `resume`.
@@ -55,18 +60,21 @@ export async function exhaust(
 ): Promise<Exhaustive> {
   const { tables } = subject;
   const dpor = resume === undefined ? new Dpor() : Dpor.resume(resume, tables);
-  const scout = new Scout(subject, dpor, mates);
+  const scout = mates.length === 0 ? null : new Scout(subject, dpor, session, limits, mates);
   let stopped = '';
   let more = true;
   while (more && stopped === '') {
-    if (mates.length === 0) await session.execute(dpor);
-    else await scout.next(session);
-    more = dpor.advance();
+    if (scout === null) {
+      await session.execute(dpor);
+      more = dpor.advance();
+    } else {
+      more = await scout.next();
+    }
     if (limits.first && session.found.size > 0) stopped = 'first finding';
     else if (session.executions >= limits.executions) stopped = 'executions';
     else stopped = await limits.stop(() => dpor.remaining());
   }
-  await scout.end();
+  await scout?.end();
   return {
     stopped: more ? stopped : '',
     redundant: dpor.redundant,
@@ -78,63 +86,66 @@ export async function exhaust(
 class Scout {
   readonly #subject: Subject;
   readonly #dpor: Dpor;
+  readonly #session: Session;
+  readonly #limits: Limits;
   readonly #mates: readonly Helper[];
   readonly #ahead = new Map<WakeupNode, Ahead>();
-  /** The branch that the search is in, when somebody has been there before it. */
-  #here: Ahead | null = null;
+  /** Executions since the mates were looked at. */
+  #quiet = 0;
+  #over = false;
   #failed: unknown = null;
 
-  constructor(subject: Subject, dpor: Dpor, mates: readonly Helper[]) {
+  constructor(subject: Subject, dpor: Dpor, session: Session, limits: Limits, mates: readonly Helper[]) {
     this.#subject = subject;
     this.#dpor = dpor;
+    this.#session = session;
+    this.#limits = limits;
     this.#mates = mates;
     for (const mate of mates) void mate.begin();
   }
 
-  /** The next execution of the search. */
-  async next(session: Session): Promise<void> {
-    const { frames } = this.#dpor;
-    // As many executions as are recorded are below their branch, so the search cannot have left it.
-    const played = this.#play(session);
-    if (played !== null) return played;
-    const node = frames.at(-1)?.wut[0];
-    if (node === undefined) return session.execute(this.#dpor);
-    for (;;) {
-      this.#share(node);
+  /** The next execution of the search, or the next ones. False: there are no more. */
+  async next(): Promise<boolean> {
+    const node = this.#dpor.frames.at(-1)?.wut[0];
+    const ahead = node === undefined ? undefined : this.#ahead.get(node);
+    if (node !== undefined && ahead !== undefined) {
+      this.#ahead.delete(node);
+      const more = await this.#takeOver(ahead);
+      if (more !== null) return more;
+    } else if (++this.#quiet % TURN === 0) {
+      this.#share();
       // Messages of mates come in between two turns of the event loop.
       await new Promise(setImmediate);
-      if (this.#failed !== null) throw this.#failed as Error;
-      const ahead = this.#ahead.get(node);
-      if (
-        ahead === undefined ||
-        ahead.records === null ||
-        !sameJob(ahead.job, jobOf(frames, frames.length - 1, 0))
-      ) {
-        this.#ahead.delete(node);
-        return session.execute(this.#dpor);
-      }
-      if (ahead.records !== undefined) {
-        this.#ahead.delete(node);
-        this.#here = ahead;
-        await this.#play(session);
-        return;
-      }
-      // A mate is at it: do something else meanwhile.
-      const other = this.#open(node);
-      if (other === null) await ahead.done;
-      else await this.#own(other);
     }
+    if (this.#failed !== null) throw this.#failed as Error;
+    await this.#session.execute(this.#dpor);
+    return this.#dpor.advance();
   }
 
-  /** Go through the next execution that is recorded; null: none is. */
-  #play(session: Session): Promise<void> | null {
-    const recorded = this.#here?.records?.shift();
-    if (recorded === undefined) {
-      this.#here = null;
-      return null;
+  /** Go through what a mate has done of the next branch. null: that is of no use. */
+  async #takeOver(ahead: Ahead): Promise<boolean | null> {
+    ahead.needed = true;
+    ahead.mate.hurry();
+    await ahead.done;
+    const { frames } = this.#dpor;
+    if (ahead.parts === null || !sameJob(ahead.job, jobOf(frames, frames.length - 1, 0))) return null;
+    let at = -1;
+    let more: boolean | null = null;
+    for (const part of ahead.parts) {
+      if (!this.#within(part)) break;
+      if (at < 0) at = this.#dpor.enter();
+      this.#session.merge(part.session);
+      more = this.#dpor.adopt(at, part);
     }
-    const numbering = this.#here?.numbering ?? null;
-    return session.replayed(this.#dpor, recorded.observation, () => play(recorded, numbering, this.#dpor));
+    return more;
+  }
+
+  /** Does the search not stop in the middle of it? */
+  #within({ session }: Part): boolean {
+    const { executions, first } = this.#limits;
+    return (
+      this.#session.executions + session.executions <= executions && !(first && session.found.length > 0)
+    );
   }
 
   /** A branch that nobody has looked at: the one that will be needed last, where most is below. */
@@ -146,34 +157,41 @@ class Scout {
     return null;
   }
 
-  /** Give the mates that have nothing to do something. */
-  #share(needed: WakeupNode): void {
+  /** Give the mates that are free something to do. No execution is in progress. */
+  #share(): void {
+    const needed = this.#dpor.frames.at(-1)?.wut[0];
+    if (needed === undefined || this.#over) return;
     for (const mate of this.#mates) {
-      if (mate.busy || this.#ahead.size > MOST_AHEAD) continue;
-      const open = this.#open(needed);
-      if (open === null) return;
-      const entry: Ahead = {
-        job: open.job,
-        records: undefined,
-        numbering: mate.numbering,
-        done: Promise.resolve(),
-      };
-      this.#ahead.set(open.node, entry);
-      entry.done = mate.run(open.job, MOST, this.#subject.tables).then(
-        (records) => void (entry.records = records),
-        (error: unknown) => void (this.#failed ??= error),
-      );
+      const open = mate.free ? this.#open(needed) : null;
+      if (open === null) continue;
+      const ahead: Ahead = { job: open.job, mate, parts: [], needed: false, done: Promise.resolve() };
+      this.#ahead.set(open.node, ahead);
+      ahead.done = this.#work(ahead).catch((error: unknown) => void (this.#failed ??= error));
     }
   }
 
-  async #own({ node, job }: { node: WakeupNode; job: Job }): Promise<void> {
-    const entry: Ahead = { job, records: undefined, numbering: null, done: Promise.resolve() };
-    this.#ahead.set(node, entry);
-    entry.records = await record(this.#subject, job, 1);
+  /** Have a branch searched until everything is, or the search has come to it. */
+  async #work(ahead: Ahead): Promise<void> {
+    const { tables } = this.#subject;
+    let job: Job | null = ahead.job;
+    for (;;) {
+      const part = await ahead.mate.run(job, MOST, tables);
+      if (part === null) {
+        ahead.parts = null;
+        break;
+      }
+      ahead.parts?.push(part);
+      if (part.left.length === 0 || ahead.needed || this.#over) break;
+      job = null;
+    }
+    // Messages come in only while no execution is in progress.
+    this.#share();
   }
 
   /** Wait for what the mates are at. */
   async end(): Promise<void> {
+    this.#over = true;
+    for (const mate of this.#mates) mate.hurry();
     for (const { done } of this.#ahead.values()) await done;
   }
 }

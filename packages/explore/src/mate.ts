@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 import type { Tinypool } from 'tinypool';
-import type { Tables } from './dpor.ts';
-import { type Job, type Numbering, type Recorded } from './job.ts';
+import type { Numbering, Tables } from './dpor.ts';
+import { type Job, type Part, renumberedPart } from './job.ts';
 import { simulationPool } from './pool.ts';
 import type { SubjectSpec } from './spec.ts';
 
@@ -14,15 +14,19 @@ export interface NewNames {
 export interface Errand {
   /** Of the numbers in the job. */
   names: NewNames;
-  job: Job;
+  /** null: the one before, further. */
+  job: Job | null;
   /** Executions, at the most. */
   most: number;
+  recheck: number;
+  /** Shared memory: 1 when what there is is waited for. */
+  hurry: Int32Array;
 }
 
 export interface ErrandDone {
-  /** Of the numbers in the records. */
+  /** Of the numbers in the part. */
   names: NewNames;
-  records: Recorded[] | null;
+  part: Part | null;
 }
 
 /** Keeps count of the names that have been sent. */
@@ -52,29 +56,37 @@ export class Received implements Numbering {
 
 /** Searches below branches for somebody else. */
 export interface Helper {
-  /** It has a job. */
-  readonly busy: boolean;
-  /** Of the records it has given. */
-  readonly numbering: Numbering;
+  /** It can be given something to do. */
+  readonly free: boolean;
   /** There will be jobs. Never rejects. */
   begin(): Promise<void>;
-  run(job: Job, most: number, tables: Tables): Promise<Recorded[] | null>;
+  /**
+   * Do a job, or go on with it: at the most so many executions. In the numbers of `tables`.
+   *
+   * @returns null when the branch cannot be taken
+   */
+  run(job: Job | null, most: number, tables: Tables): Promise<Part | null>;
+  /** It is waited for: what it has is enough. */
+  hurry(): void;
 }
 
 /** A thread that helps a search. */
 export class Mate implements Helper {
   readonly #spec: SubjectSpec;
+  readonly #recheck: number;
   readonly #sent = new Sent();
-  readonly numbering = new Received();
-  /** Until the thread is there, too. */
-  busy = true;
+  readonly #numbering = new Received();
+  readonly #hurry = new Int32Array(new SharedArrayBuffer(Int32Array.BYTES_PER_ELEMENT));
+  free = false;
   #pool: Tinypool | null = null;
   #started: Promise<void> | null = null;
   #failed: unknown = null;
   #ended = false;
 
-  constructor(spec: SubjectSpec) {
+  /** @param recheck as of a Session */
+  constructor(spec: SubjectSpec, recheck = 64) {
     this.#spec = spec;
+    this.#recheck = recheck;
   }
 
   /** Start the thread: not before, since that takes a second from everybody else. */
@@ -86,22 +98,27 @@ export class Mate implements Helper {
     this.#pool = simulationPool(new URL('./worker.ts', import.meta.url), 1);
     try {
       await this.#pool.run(this.#spec, { name: 'start' });
-      this.busy = false;
+      this.free = true;
     } catch (error) {
       // The search may be over before the thread is there.
       if (!this.#ended) this.#failed = error;
     }
   }
 
-  /** Run a job, in the numbers of `tables`. One at a time. The records are in `numbering`. */
-  async run(job: Job, most: number, tables: Tables): Promise<Recorded[] | null> {
-    this.busy = true;
-    const batch: Errand = { names: this.#sent.take(tables), job, most };
+  async run(job: Job | null, most: number, tables: Tables): Promise<Part | null> {
     if (this.#pool === null) throw new Error('a mate that has not begun has no jobs');
-    const done = (await this.#pool.run(batch, { name: 'run' })) as ErrandDone;
-    this.numbering.add(done.names, tables);
-    this.busy = false;
-    return done.records;
+    this.free = false;
+    Atomics.store(this.#hurry, 0, 0);
+    const names = this.#sent.take(tables);
+    const errand: Errand = { names, job, most, recheck: this.#recheck, hurry: this.#hurry };
+    const { names: theirs, part } = (await this.#pool.run(errand, { name: 'run' })) as ErrandDone;
+    this.#numbering.add(theirs, tables);
+    this.free = true;
+    return part === null ? null : renumberedPart(part, this.#numbering);
+  }
+
+  hurry(): void {
+    Atomics.store(this.#hurry, 0, 1);
   }
 
   /** @throws what kept the thread from being of any help */

@@ -16,6 +16,15 @@ export interface Collected {
   segments: Segment[];
 }
 
+/** A part of what a session has collected. */
+export interface SessionPart {
+  executions: number;
+  deepest: number;
+  classes: string[];
+  outcomes: [text: string, of: { runs: number; schedule: string }][];
+  found: [key: string, of: Collected][];
+}
+
 /** What makes two findings the same: the kind, where, and the text without its numbers. */
 export function findingKey(f: SubjectFinding): string {
   // The two sides of a race come in either order, and with what else they hold by chance.
@@ -44,6 +53,7 @@ export class Session {
   /** For fingerprints. */
   readonly hashes: Hashes;
   readonly #recheck: number;
+  readonly #before: number;
   readonly #steps: number;
   /** Executions that were given up because of their length. */
   cut = 0;
@@ -51,8 +61,10 @@ export class Session {
   /**
    * @param recheck run every so many-th execution again and compare; 0: never
    * @param steps give executions up that have more
+   * @param before executions that count for `recheck` and for nothing else
    */
-  constructor(subject: Subject, recheck: number, steps = Infinity) {
+  constructor(subject: Subject, recheck: number, steps = Infinity, before = 0) {
+    this.#before = before;
     this.#steps = steps;
     this.#subject = subject;
     this.hashes = new Hashes(subject.tables);
@@ -72,16 +84,32 @@ export class Session {
     }
   }
 
-  /** One that has been run before: `play` lets the search go through it. */
-  async replayed(search: Search, observation: Observation, play: () => void): Promise<void> {
-    search.begin();
-    play();
-    await this.#see(search, observation);
+  /** What has been collected, made to be sent. */
+  get part(): SessionPart {
+    const { executions, deepest, classes, outcomes, found } = this;
+    return { executions, deepest, classes: [...classes], outcomes: [...outcomes], found: [...found] };
+  }
+
+  /** Take over what somebody else has collected of the executions that come next. */
+  merge(part: SessionPart): void {
+    for (const c of part.classes) this.classes.add(c);
+    for (const [text, { runs, schedule }] of part.outcomes) {
+      const known = this.outcomes.get(text);
+      if (known === undefined) this.outcomes.set(text, { runs, schedule });
+      else known.runs += runs;
+    }
+    for (const [key, c] of part.found) {
+      const known = this.found.get(key);
+      if (known === undefined) this.found.set(key, { ...c, at: this.executions + c.at });
+      else known.runs += c.runs;
+    }
+    this.executions += part.executions;
+    if (part.deepest > this.deepest) this.deepest = part.deepest;
   }
 
   async #see(search: Search, observation: Observation): Promise<void> {
     this.#note(observation, search.execution);
-    if (this.#recheck > 0 && this.executions % this.#recheck === 0)
+    if (this.#recheck > 0 && (this.#before + this.executions) % this.#recheck === 0)
       await this.#check(search.execution, observation);
   }
 

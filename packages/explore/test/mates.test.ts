@@ -4,7 +4,7 @@ import { describe, expect, it } from 'vitest';
 import type { Tables } from '../src/dpor.ts';
 import { exhaust } from '../src/exhaustive.ts';
 import { explore, type Exploration, type ExploreOptions } from '../src/explore.ts';
-import { type Job, record, type Recorded, renumberedJob } from '../src/job.ts';
+import { Branch, type Job, type Part, renumberedJob, renumberedPart } from '../src/job.ts';
 import { type Helper, Mate, Received, Sent } from '../src/mate.ts';
 import { type Model, ModelSubject } from '../src/model.ts';
 import { Session } from '../src/session.ts';
@@ -14,13 +14,16 @@ import { randomProgram } from './random-program.ts';
 
 /** A mate that is no thread: what it has done comes back some turns of the event loop later. */
 class Neighbour implements Helper {
-  busy = false;
-  readonly numbering = new Received();
+  free = true;
   used = 0;
   readonly #sent = new Sent();
   readonly #names = new Received();
+  readonly #numbering = new Received();
+  readonly #back = new Sent();
   readonly #subject: ModelSubject;
   readonly #most: number;
+  #branch: Branch | null = null;
+  #hurried = false;
 
   constructor(model: Model, most: number) {
     this.#subject = new ModelSubject(model);
@@ -31,21 +34,25 @@ class Neighbour implements Helper {
     return Promise.resolve();
   }
 
-  async run(job: Job, most: number, tables: Tables): Promise<Recorded[] | null> {
-    this.busy = true;
-    const back = new Sent();
+  async run(job: Job | null, most: number, tables: Tables): Promise<Part | null> {
+    this.free = false;
+    this.#hurried = false;
     this.#names.add(this.#sent.take(tables), this.#subject.tables);
-    const records = await record(
-      this.#subject,
-      renumberedJob(structuredClone(job), this.#names),
-      Math.min(most, this.#most),
-    );
-    this.numbering.tasks.length = this.numbering.objects.length = 0;
-    this.numbering.add(back.take(this.#subject.tables), tables);
-    for (let turn = job.prefix.length % 5; turn > 0; turn--) await new Promise(setImmediate);
-    this.used += records?.length ?? 0;
-    this.busy = false;
-    return records;
+    if (job !== null)
+      this.#branch = new Branch(this.#subject, renumberedJob(structuredClone(job), this.#names), 0);
+    const slow = job !== null && job.length % 2 === 0;
+    // A slow one is still at it when it is waited for.
+    if (slow) for (let turn = 0; turn < 5 && !this.#hurried; turn++) await new Promise(setImmediate);
+    const part = await (this.#branch as Branch).search(Math.min(most, this.#most), () => this.#hurried, 0);
+    this.#numbering.add(this.#back.take(this.#subject.tables), tables);
+    await new Promise(setImmediate);
+    this.used += part?.executions ?? 0;
+    this.free = true;
+    return part === null ? null : renumberedPart(structuredClone(part), this.#numbering);
+  }
+
+  hurry(): void {
+    this.#hurried = true;
   }
 }
 
@@ -59,7 +66,7 @@ async function order(model: Model, helpers: readonly Helper[]): Promise<string[]
   return [...session.classes];
 }
 
-describe('recorded executions', () => {
+describe('branches that others have searched', () => {
   it('are to the search what it would have run itself', async () => {
     let executions = 0;
     let used = 0;
