@@ -124,6 +124,10 @@ export class Execution {
   #same = 0;
   /** What `ok` of the last event was there. */
   #okThen = 0;
+  /** For fingerprint(): the sums up to each of the first events, as many as still hold, and by which hashes. */
+  readonly #sums = { a: [] as number[], b: [] as number[] };
+  #summed = 0;
+  #numbers: Numbers | null = null;
   #objects: ObjectState[] = [];
   #stamp = 0;
 
@@ -296,6 +300,7 @@ export class Execution {
     const width = this.#width;
     for (const t of this.#known) priors[t] = -1;
     const same = Math.min(this.#same, from);
+    if (this.#summed > same) this.#summed = same;
     for (let j = 0; j < same; j++) {
       this.#remember(j, op[j]);
       priors[tid[j]] = j;
@@ -527,10 +532,14 @@ export class Execution {
    * for others. After races(). `numbers`: hashes of what tasks and objects are called.
    */
   fingerprint(numbers: Numbers): string {
-    let a = 0;
-    let b = 0;
+    if (this.#numbers !== numbers) this.#summed = 0;
+    this.#numbers = numbers;
+    const { a: sumsA, b: sumsB } = this.#sums;
+    const from = Math.min(this.#summed, this.#clockLength);
+    let a = from > 0 ? sumsA[from - 1] : 0;
+    let b = from > 0 ? sumsB[from - 1] : 0;
     const width = this.#width;
-    for (let j = 0; j < this.#clockLength; j++) {
+    for (let j = from; j < this.#clockLength; j++) {
       const op = this.op[j];
       const own = Math.imul(numbers.taskHash(this.tid[j]), 0x9e3779b1);
       let h = own ^ Math.imul(numbers.objHash(objOf(op)) + kindOf(op), 0x85ebca6b);
@@ -545,7 +554,10 @@ export class Execution {
       }
       a = (a + Math.imul(h ^ (h >>> 16), 0x85ebca6b)) | 0;
       b = (b + Math.imul(g ^ (g >>> 15), 0x9e3779b1)) | 0;
+      sumsA[j] = a;
+      sumsB[j] = b;
     }
+    this.#summed = this.#clockLength;
     return `${(a >>> 0).toString(36)}.${(b >>> 0).toString(36)}.${this.#clockLength}`;
   }
 }
