@@ -53,7 +53,7 @@ function differ(shapes: readonly Shape[], place: number, tell: Tell, changed: un
   }
 }
 
-/** Code made for some shapes: several times as fast, but it has to be compiled first. */
+/** Code made for some shapes: several times as fast for many objects, but it has to be compiled first. */
 function differOf(shapes: readonly Shape[]): Differ {
   const loops = shapes.map(({ keys }, s) => {
     const tests = keys.map((key, k) => {
@@ -75,12 +75,14 @@ function differOf(shapes: readonly Shape[]): Differ {
   );
 }
 
-/** Comparisons from which on code of its own is worth it. */
-const MANY = 50;
-/** Fields of a piece of such code: the engine leaves functions alone that are very long. */
+/** Comparisons from which on code is worth its compilation: for shapes that have so many objects, and for all. */
+const LOOKS = 200;
+const MANY = 4;
+const MANY_LOOKS = 20_000;
+/** Fields of a piece of code: to compile one that is twice as long takes more than twice as long. */
 const FIELDS = 150;
 
-/** Some shapes that are compared in one go. */
+/** Shapes that are compared in one go. */
 interface Group {
   readonly shapes: readonly Shape[];
   /** How many places they have. */
@@ -159,7 +161,9 @@ export class Checkpoint {
   readonly roots: readonly unknown[];
   private readonly machine: Machine;
   private readonly shapes = new Map<unknown, Map<string, Shape>>();
+  /** First those whose shapes have many objects each. */
   private readonly groups: readonly Group[];
+  private readonly many: number;
   /** How often it has been compared. */
   private looks = 0;
   private readonly tables = new KeptTables();
@@ -188,7 +192,10 @@ export class Checkpoint {
     this.machine = machine;
     this.roots = [machine, ...roots];
     reach(this.roots, (object) => this.keep(object), isScratch);
-    this.groups = groupsOf([...this.shapes.values()].flatMap((byKeys) => [...byKeys.values()]));
+    const shapes = [...this.shapes.values()].flatMap((byKeys) => [...byKeys.values()]);
+    const many = groupsOf(shapes.filter(({ objects }) => objects.length >= MANY));
+    this.many = many.length;
+    this.groups = [...many, ...groupsOf(shapes.filter(({ objects }) => objects.length < MANY))];
   }
 
   /** Numbers that differences() tells places by are below this one. */
@@ -221,7 +228,9 @@ export class Checkpoint {
   differences(tell: Tell): void {
     const { changed } = this;
     changed.length = 0;
-    if (++this.looks === MANY) this.optimise();
+    this.looks++;
+    if (this.looks === LOOKS) this.compile(0, this.many);
+    else if (this.looks === MANY_LOOKS) this.compile(this.many, this.groups.length);
     let place = 0;
     for (const group of this.groups) {
       group.differ(group.shapes, place, tell, changed);
@@ -233,9 +242,8 @@ export class Checkpoint {
     }
   }
 
-  private optimise(): void {
-    for (const group of this.groups) group.differ = differOf(group.shapes);
-    for (const rest of this.rest) rest.optimise();
+  private compile(from: number, to: number): void {
+    for (const group of this.groups.slice(from, to)) group.differ = differOf(group.shapes);
   }
 
   /** Put back what differences() has found, when nothing has changed since: cheaper than restore(). */

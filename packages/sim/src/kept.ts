@@ -4,7 +4,6 @@
  * of that kind: a checkpoint looks at hundreds of them after every run, so each kind is gone through in one loop.
  */
 
-import { compile } from './codegen.ts';
 import { CountedMap } from './counted-map.ts';
 
 /** Told of what is not as it was kept: where, as a number that is the same each time, and what is there now. */
@@ -28,9 +27,6 @@ abstract class Kept<T extends object, S> {
     this.find(changed);
     for (const i of changed) this.tell(i, place + i, tell);
   }
-
-  /** There will be many comparisons. */
-  optimise(): void {}
 
   /** Put those back that differences() has found. */
   undo(): void {
@@ -78,8 +74,6 @@ export class KeptArrays extends Kept<unknown[], readonly unknown[]> {
   /** Numbers of those that were not empty. Most were: then there is only a length to look at. */
   private readonly filled: number[] = [];
   private readonly empty: number[] = [];
-  /** Code that looks for those of the filled ones that have changed. */
-  private differ: readonly ArraysDiffer[] = [(of, saved, changed) => this.findFilled(of, saved, changed)];
 
   override add(array: unknown[]): void {
     (array.length === 0 ? this.empty : this.filled).push(this.of.length);
@@ -88,37 +82,15 @@ export class KeptArrays extends Kept<unknown[], readonly unknown[]> {
   }
 
   protected override find(changed: number[]): void {
-    const { of, saved, empty } = this;
+    const { of, saved, empty, filled } = this;
     for (const i of empty) if (of[i].length !== 0) changed.push(i);
-    for (const differ of this.differ) differ(of, saved, changed);
-  }
-
-  private findFilled(of: readonly unknown[][], saved: readonly Items[], changed: number[]): void {
-    for (const i of this.filled) if (itemsDiffer(of[i], saved[i])) changed.push(i);
-  }
-
-  /** Make code for each array: what one place holds, the engine can compare fast, for what all hold it calls a function. */
-  override optimise(): void {
-    const { filled, saved } = this;
-    const code: ArraysDiffer[] = [];
-    let tests: string[] = [];
-    let items = 0;
-    filled.forEach((i, nr) => {
-      const { length } = saved[i];
-      items += Math.min(length, LONG);
-      if (length >= LONG) {
-        tests.push(`if (itemsDiffer(of[${i}], saved[${i}])) changed.push(${i});`);
-      } else {
-        const same = saved[i].map((_, k) => `a[${k}] === b[${k}]`).join(' && ');
-        tests.push(
-          `a = of[${i}]; b = saved[${i}]; if (a.length !== ${length} || !(${same})) changed.push(${i});`,
-        );
-      }
-      if (items < ITEMS && nr < filled.length - 1) return;
-      code.push(compile({ itemsDiffer }, `(of, saved, changed) => { let a, b; ${tests.join(' ')} }`));
-      [tests, items] = [[], 0];
-    });
-    this.differ = code;
+    for (const i of filled) {
+      const [array, items] = [of[i], saved[i]];
+      const n = items.length;
+      let k = array.length === n ? 0 : n + 1;
+      while (k < n && array[k] === items[k]) k++;
+      if (k !== n) changed.push(i);
+    }
   }
 
   protected override tell(i: number, place: number, tell: Tell): void {
@@ -135,20 +107,6 @@ export class KeptArrays extends Kept<unknown[], readonly unknown[]> {
 }
 
 const NOTHING: readonly unknown[] = [];
-
-type Items = readonly unknown[];
-type ArraysDiffer = (of: readonly unknown[][], saved: readonly Items[], changed: number[]) => void;
-
-/** An array of so many items is compared in a loop, and a function does not compare more items than ITEMS one by one. */
-const LONG = 64;
-const ITEMS = 100;
-
-function itemsDiffer(array: Items, items: Items): boolean {
-  const n = items.length;
-  if (array.length !== n) return true;
-  for (let k = 0; k < n; k++) if (array[k] !== items[k]) return true;
-  return false;
-}
 
 export class KeptMaps extends Kept<Map<unknown, unknown>, readonly (readonly [unknown, unknown])[]> {
   /** By place, of those that count their changes. */

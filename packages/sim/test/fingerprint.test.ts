@@ -95,7 +95,7 @@ const CHANGES: Record<string, (dev: Device) => void> = {
 
 describe('Fingerprint', () => {
   // After many comparisons others come from code made for the purpose.
-  it.each([0, 100])('should be the same for the same state only, %i comparisons later', async (n) => {
+  it.each([0, 300, 20_100])('should be the same for the same state only, %i comparisons later', async (n) => {
     const lab = await Lab.make();
     for (let i = 0; i < n; i++) lab.after(() => undefined);
     const prints = new Map<string, string>();
