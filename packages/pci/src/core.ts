@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 // What the kernel's PCI core keeps in file-scope variables, one set per machine.
 
-import { type int, Obj, per_machine, type u32 } from '@vfio-lab/sim';
+import { fixed, type int, Obj, per_machine, type u32 } from '@vfio-lab/sim';
 import {
   init_rwsem,
   init_waitqueue_head,
@@ -89,6 +89,28 @@ export class pci_core {
     return this.kernel === 'v6.1.192';
   }
 }
+
+fixed(pci_core, [
+  'fabric',
+  'costs',
+  'descriptions',
+  'nowhere',
+  'pci_lock',
+  'pci_cfg_wait',
+  'pci_bus_sem',
+  'pci_slot_mutex',
+  'pci_rescan_remove_lock',
+  'pci_pme_list_mutex',
+  'pci_pme_list',
+  'pci_root_buses',
+  'iomem_resource',
+  'ioport_resource',
+  'devices',
+  'power_resources',
+  'msi_vectors',
+  'vga_devices',
+  'vga_wait',
+]);
 
 /** The running machine's PCI core. */
 export const pci: () => pci_core = per_machine(() => new pci_core());

@@ -195,6 +195,7 @@ export class Stage {
     this.#policy = policyOf(schedule);
     this.#settled = false;
     const m = this.#testbed.machine;
+    m.recording = this.#opts.token !== false;
     if (this.#ready) await m.resume();
     const before = { findings: [...m.findings], log: [...m.log], known: [...this.#known] };
     const decisions = this.#settled ? this.#decisions : m.decisions;
@@ -208,7 +209,7 @@ export class Stage {
       inspected: [...inspected],
       findings: [...before.findings, ...findings],
       known: [...before.known, ...known],
-      schedule: this.#opts.token === false ? '' : formatSchedule(decisions),
+      schedule: formatSchedule(decisions),
       leftAt: policy instanceof ReplayPolicy ? policy.left_at : -1,
       events: [...m.events],
       log: [...before.log, ...log],

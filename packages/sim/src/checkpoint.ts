@@ -75,9 +75,10 @@ function differOf(shapes: readonly Shape[]): Differ {
   );
 }
 
-/** Comparisons from which on code is worth its compilation: for shapes that have so many objects, and for all. */
+/** Comparisons from which on code is worth its compilation: for shapes with so many objects or fields, and for all. */
 const LOOKS = 200;
 const MANY = 4;
+const LARGE = 80;
 const MANY_LOOKS = 20_000;
 /** Fields of a piece of code: to compile one that is twice as long takes more than twice as long. */
 const FIELDS = 150;
@@ -161,7 +162,7 @@ export class Checkpoint {
   readonly roots: readonly unknown[];
   private readonly machine: Machine;
   private readonly shapes = new Map<unknown, Map<string, Shape>>();
-  /** First those whose shapes have many objects each. */
+  /** First those that get code early. */
   private readonly groups: readonly Group[];
   private readonly many: number;
   /** How often it has been compared. */
@@ -193,9 +194,10 @@ export class Checkpoint {
     this.roots = [machine, ...roots];
     reach(this.roots, (object) => this.keep(object), isScratch);
     const shapes = [...this.shapes.values()].flatMap((byKeys) => [...byKeys.values()]);
-    const many = groupsOf(shapes.filter(({ objects }) => objects.length >= MANY));
+    const isMany = ({ objects, values }: Shape): boolean => objects.length >= MANY || values.length >= LARGE;
+    const many = groupsOf(shapes.filter(isMany));
     this.many = many.length;
-    this.groups = [...many, ...groupsOf(shapes.filter(({ objects }) => objects.length < MANY))];
+    this.groups = [...many, ...groupsOf(shapes.filter((shape) => !isMany(shape)))];
   }
 
   /** Numbers that differences() tells places by are below this one. */

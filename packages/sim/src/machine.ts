@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 import { type Alarm, Clock, type ClockEntry } from './clock.ts';
 import { explainDeadlock } from './deadlock.ts';
-import { NOT_STATE } from './state.ts';
+import { constant, NOT_STATE } from './state.ts';
 import { formatSchedule, type Policy, RunToBlock } from './policy.ts';
 import { Cpu, type HeldLock, type Obj, Op, Task, type TaskKind } from './task.ts';
 import type { OpKind } from './types.ts';
@@ -105,8 +105,10 @@ export class Machine {
   private cpus: Cpu[] = [];
   private next_task = 0;
   /** Who can go on, and lists of each length for it: to change an array's length is slow. */
-  private able: Task[] = [];
-  private readonly lists: Task[][] = [];
+  private readonly able: Task[] = constant([]);
+  private readonly lists: Task[][] = constant([]);
+  /** Keep the decisions, for `schedule`. */
+  recording = true;
   private choices: string[] = [];
   /** Interrupt handlers and timer callbacks that have not ended. */
   private urgent = 0;
@@ -129,7 +131,7 @@ export class Machine {
 
   /** Reports and counts, and what a machine that does not run has no use for. */
   get [NOT_STATE](): readonly string[] {
-    return ['findings', 'events', 'log', 'steps', 'idles', 'restored', 'choices', 'able', 'lists', 'finish'];
+    return ['findings', 'events', 'log', 'steps', 'idles', 'restored', 'choices', 'finish'];
   }
 
   get policy(): Policy {
@@ -415,9 +417,9 @@ export class Machine {
       if (n > 0) {
         const enabled = this.list(n);
         for (let i = 0; i < n; i++) enabled[i] = able[i];
-        const next = this.policy.pick(task, enabled);
+        const next = this._policy.pick(task, enabled);
         if (next.kind === 'user' || next.kind === 'kthread') this.progress = this.clock.now;
-        if (n > 1 && !this.policy.sticky) this.choices.push(next.name);
+        if (n > 1 && this.recording && !this._policy.sticky) this.choices.push(next.name);
         return next;
       }
       if (busy && this.clock.now - this.progress <= MAX_IDLE_NS) {

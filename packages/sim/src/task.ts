@@ -167,6 +167,8 @@ export class Task extends Obj {
   }
 }
 
+fixed(Task, ['name', 'id', 'kind', 'atomic', 'daemon', 'held', 'maps', 'fns', 'local']);
+
 function unset(): void {
   throw new Error('this task is not at a scheduling point');
 }

@@ -44,7 +44,7 @@ import {
 import { create_device_models } from '@vfio-lab/pci-devices';
 import { pmerr, runtime_pm_init } from '@vfio-lab/runtime-pm';
 import { type Revision, revision } from '@vfio-lab/series';
-import { current, InputError, type LockObserver, Machine, type Policy } from '@vfio-lab/sim';
+import { constant, current, InputError, type LockObserver, Machine, type Policy } from '@vfio-lab/sim';
 import { hostDriver, isHostDriver } from './host-drivers.ts';
 import { watch_intx_use } from './intx-use.ts';
 import { type MachineDescription, type MachineDevice, parentOf } from './machine-file.ts';
@@ -103,8 +103,8 @@ export class Testbed {
   constructor(machine: Machine, description: MachineDescription, opts: BootOptions, races: Races | null) {
     this.machine = machine;
     this.races = races;
-    this.description = description;
-    this.revision = revision(opts.revision);
+    this.description = constant(description);
+    this.revision = constant(revision(opts.revision));
     this._options = opts.options ?? '';
     this._instrument = opts.tracing === true || opts.instrument === true;
     this._checkers = opts.checkers ?? true;

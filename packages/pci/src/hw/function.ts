@@ -9,6 +9,7 @@
 import {
   constant,
   current,
+  fixed,
   type int,
   machine,
   Obj,
@@ -695,6 +696,29 @@ export class pci_function_hw implements pci_function {
     this.set16(reg, addr ^ R.PCI_VPD_ADDR_F);
   }
 }
+
+fixed(pci_function_hw, [
+  'name',
+  'obj',
+  'config',
+  'wmask',
+  'w1c',
+  'power_on',
+  'bar_sizes',
+  'quirks',
+  'model',
+  'children',
+  'pme_requests',
+  'pm_cap',
+  'msi_cap',
+  'msix_cap',
+  'exp_cap',
+  'af_cap',
+  'vpd_cap',
+  'sriov_cap',
+  'is_bridge',
+  'reported',
+]);
 
 export function ones(size: int): u32 {
   return size === 4 ? 0xffffffff : (1 << (8 * size)) - 1;
