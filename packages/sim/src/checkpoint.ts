@@ -31,21 +31,21 @@ interface Shape {
   readonly values: unknown[];
 }
 
-/** Looks for fields that are not as they were: tells of each, and puts it into `changed`. Places count from `place`. */
-type Differ = (shapes: readonly Shape[], place: number, tell: Tell, changed: unknown[]) => void;
+/** Told of a field that is not as it was. */
+type Found = (object: object, key: string | symbol, was: unknown, place: number, now: unknown) => void;
+
+/** Looks for fields that are not as they were. Places count from `place`. */
+type Differ = (shapes: readonly Shape[], place: number, found: Found) => void;
 
 /** A Differ for any shapes. */
-function differ(shapes: readonly Shape[], place: number, tell: Tell, changed: unknown[]): void {
+function differ(shapes: readonly Shape[], place: number, found: Found): void {
   let at = place;
   for (const { keys, objects, values } of shapes) {
     let i = 0;
     for (const object of objects as readonly Record<string | symbol, unknown>[]) {
       for (const key of keys) {
         const now = object[key];
-        if (now !== values[i]) {
-          changed.push(object, key, values[i]);
-          tell(at + i, now);
-        }
+        if (now !== values[i]) found(object, key, values[i], at + i, now);
         i++;
       }
     }
@@ -57,12 +57,8 @@ function differ(shapes: readonly Shape[], place: number, tell: Tell, changed: un
 function differOf(shapes: readonly Shape[]): Differ {
   const loops = shapes.map(({ keys }, s) => {
     const tests = keys.map((key, k) => {
-      const name = `keys[${s}][${k}]`;
-      const field = typeof key === 'string' ? `o[${JSON.stringify(key)}]` : `o[${name}]`;
-      return `now = ${field}; if (now !== v[i + ${k}]) {
-        changed.push(o, ${name}, v[i + ${k}]);
-        tell(place + i + ${k}, now);
-      }`;
+      const name = typeof key === 'string' ? JSON.stringify(key) : `keys[${s}][${k}]`;
+      return `if ((now = o[${name}]) !== v[i + ${k}]) found(o, ${name}, v[i + ${k}], place + i + ${k}, now);`;
     });
     return `v = shapes[${s}].values;
       i = 0;
@@ -71,7 +67,7 @@ function differOf(shapes: readonly Shape[]): Differ {
   });
   return compile(
     { keys: shapes.map(({ keys }) => keys) },
-    `(shapes, place, tell, changed) => { let o, v, i, now; ${loops.join(' ')} }`,
+    `(shapes, place, found) => { let o, v, i, now; ${loops.join(' ')} }`,
   );
 }
 
@@ -79,7 +75,7 @@ function differOf(shapes: readonly Shape[]): Differ {
 const LOOKS = 200;
 const MANY = 4;
 const LARGE = 80;
-const MANY_LOOKS = 20_000;
+const MANY_LOOKS = 10_000;
 /** Fields of a piece of code: to compile one that is twice as long takes more than twice as long. */
 const FIELDS = 150;
 
@@ -157,6 +153,8 @@ function fieldsOf(object: object): (string | symbol)[] {
   });
 }
 
+const NOBODY: Tell = () => undefined;
+
 export class Checkpoint {
   /** What everything kept can be reached from. */
   readonly roots: readonly unknown[];
@@ -175,6 +173,11 @@ export class Checkpoint {
   private readonly rest = [this.tables, this.arrays, this.maps, this.sets, this.buffers];
   /** What differences() has found in fields: objects, keys and values to put back, in threes. */
   private readonly changed: unknown[] = [];
+  private tell: Tell = NOBODY;
+  private readonly found: Found = (object, key, was, place, now) => {
+    this.changed.push(object, key, was);
+    this.tell(place, now);
+  };
   private readonly listeners: BeforeRestore[] = [];
   /** What is said never to change: objects, names and values, in threes. */
   private readonly never: unknown[] = [];
@@ -228,14 +231,14 @@ export class Checkpoint {
    * of with its size and each of its items, or with what differs in it. undo() puts it back.
    */
   differences(tell: Tell): void {
-    const { changed } = this;
-    changed.length = 0;
+    this.changed.length = 0;
+    this.tell = tell;
     this.looks++;
     if (this.looks === LOOKS) this.compile(0, this.many);
     else if (this.looks === MANY_LOOKS) this.compile(this.many, this.groups.length);
     let place = 0;
     for (const group of this.groups) {
-      group.differ(group.shapes, place, tell, changed);
+      group.differ(group.shapes, place, this.found);
       place += group.places;
     }
     for (const rest of this.rest) {
@@ -314,5 +317,3 @@ export class Checkpoint {
     this.undo();
   }
 }
-
-const NOBODY: Tell = () => undefined;
