@@ -318,12 +318,10 @@ export class Dpor implements Chooser {
     execution.races(this.#fresh ? 0 : this.#old, n, tids, ops, (race) => this.reverse(race));
   }
 
-  /** A race was found: unless that is done elsewhere, its reversal will be tried. True: there was something new to do. */
-  protected reverse({ at, v }: Race): boolean {
+  /** A race was found: its reversal will be tried, unless that is done elsewhere. */
+  protected reverse({ at, v }: Race): void {
     const frame = this.frames[at];
-    if (covered(frame.sleep, v) || !insertWakeup(frame.wut, v)) return false;
-    this.races++;
-    return true;
+    if (!covered(frame.sleep, v) && insertWakeup(frame.wut, v)) this.races++;
   }
 
   /** Go to the next execution. False: there is none, everything is searched. */

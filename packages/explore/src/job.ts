@@ -88,13 +88,12 @@ class BranchSearch extends Dpor {
     this.#root = job.length;
   }
 
-  protected override reverse(race: Race): boolean {
+  protected override reverse(race: Race): void {
     const { at, v } = race;
-    if (at >= this.#root) return super.reverse(race);
+    if (at >= this.#root) super.reverse(race);
     // Who sleeps up there stays the same as long as the branch is searched, and there will be no less to try than was told.
-    if (covered(this.frames[at].sleep, v) || !insertWakeup((this.#told[at] ??= []), v)) return false;
-    this.above.push(race);
-    return true;
+    else if (!covered(this.frames[at].sleep, v) && insertWakeup((this.#told[at] ??= []), v))
+      this.above.push(race);
   }
 }
 

@@ -9,7 +9,7 @@
  * 3. A class may leave fields out that nothing to come depends on (NOT_STATE), and say what counts in their place (STATE).
  */
 import { type Checkpoint, reach } from './checkpoint.ts';
-import { isOpaque, NOT_STATE, STATE } from './state.ts';
+import { isOpaque, NOT_STATE, scratchOf, STATE } from './state.ts';
 
 interface Summary {
   [STATE]?: () => readonly unknown[];
@@ -17,7 +17,7 @@ interface Summary {
 }
 
 function leftOut(object: object, key: string | symbol): boolean {
-  return (object as Summary)[NOT_STATE]?.includes(key) === true;
+  return (object as Summary)[NOT_STATE]?.includes(key) === true || scratchOf(object).includes(key as string);
 }
 
 /**
@@ -204,10 +204,10 @@ export class Fingerprint {
       for (const item of object) this.value(item);
     }
     if (STATE in object) this.list((object as Required<Summary>)[STATE]());
-    const not = (object as Summary)[NOT_STATE];
+    const not = [...((object as Summary)[NOT_STATE] ?? []), ...scratchOf(object)];
     const fields = object as Record<string | symbol, unknown>;
     for (const key of Object.keys(object)) {
-      if (not?.includes(key) === true) continue;
+      if (not.includes(key)) continue;
       this.value(key);
       this.value(fields[key]);
     }

@@ -122,8 +122,10 @@ export class KeptMaps extends Kept<Map<unknown, unknown>, readonly (readonly [un
   }
 
   protected override find(changed: number[]): void {
-    for (const i of this.counted) if ((this.of[i] as Counted).changes !== this.changes[i]) changed.push(i);
-    for (const i of this.others) if (differs(this.of[i], this.saved[i])) changed.push(i);
+    const { of, saved, changes } = this;
+    for (const i of this.counted)
+      if ((of[i] as Counted).changes !== changes[i] && differs(of[i], saved[i])) changed.push(i);
+    for (const i of this.others) if (differs(of[i], saved[i])) changed.push(i);
   }
 
   protected override tell(i: number, place: number, tell: Tell): void {

@@ -7,6 +7,7 @@ import {
   machine,
   Machine,
   NOT_STATE,
+  scratch,
   SimTimer,
   STATE,
 } from '../src/index.ts';
@@ -14,9 +15,13 @@ import {
 class Part {
   value = 0;
   next: Part | null = null;
+  note: object | null = null;
 }
 
+scratch(Part, ['note']);
+
 class Device {
+  note: object | null = null;
   count = 1;
   seen = 0;
   part: Part | null = null;
@@ -38,6 +43,8 @@ class Device {
     return [[...this.names].reduce((hash, name) => hash_with(hash, name), 0)];
   }
 }
+
+scratch(Device, ['note']);
 
 /** The fingerprint of a state that differs from the kept one by what `change` does. */
 class Lab {
@@ -112,6 +119,14 @@ describe('Fingerprint', () => {
     const nothing = lab.after(() => undefined);
     expect(lab.after((d) => void (d.seen = 5))).toBe(nothing);
     expect(lab.after((d) => void d.log.push('x'))).toBe(nothing);
+  });
+
+  it('should not count what is scratch, in old objects and in new ones', async () => {
+    const lab = await Lab.make();
+    const part = lab.after((d) => void (d.part = new Part()));
+    expect(lab.after((d) => void (d.part = Object.assign(new Part(), { note: {} })))).toBe(part);
+    const nothing = lab.after(() => undefined);
+    expect(lab.after((d) => void (d.note = new Part()))).toBe(nothing);
   });
 
   it('should take a function made since for one that no other is like', async () => {
