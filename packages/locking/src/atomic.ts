@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
 import { access, Obj, report } from '@vfio-lab/sim';
+import { DONE } from './context.ts';
 import { mutex_lock, mutex_unlock, type mutex } from './mutex.ts';
 
 /** atomic_t: an int that one operation reads or changes at a time; every operation is a scheduling point. */
@@ -17,28 +18,48 @@ export function atomic_set(v: atomic_t, i: number): void {
   v.counter = i;
 }
 
-/** C: atomic_read() */
-export async function atomic_read(v: atomic_t): Promise<number> {
-  await access(v, false);
+async function read_after(wait: Promise<void>, v: atomic_t): Promise<number> {
+  await wait;
   return v.counter;
 }
 
-/** C: atomic_add_return() */
-export async function atomic_add_return(i: number, v: atomic_t): Promise<number> {
-  await access(v, true);
+/** C: atomic_read() */
+export function atomic_read(v: atomic_t): Promise<number> {
+  const wait = access(v, false);
+  return wait === undefined ? Promise.resolve(v.counter) : read_after(wait, v);
+}
+
+async function add_return_after(wait: Promise<void>, i: number, v: atomic_t): Promise<number> {
+  await wait;
   return (v.counter += i);
 }
 
+/** C: atomic_add_return() */
+export function atomic_add_return(i: number, v: atomic_t): Promise<number> {
+  const wait = access(v, true);
+  return wait === undefined ? Promise.resolve((v.counter += i)) : add_return_after(wait, i, v);
+}
+
+async function add_after(wait: Promise<void>, v: atomic_t, i: number): Promise<void> {
+  await wait;
+  v.counter += i;
+}
+
+function add(i: number, v: atomic_t): Promise<void> {
+  const wait = access(v, true, 'add');
+  if (wait !== undefined) return add_after(wait, v, i);
+  v.counter += i;
+  return DONE;
+}
+
 /** C: atomic_inc() */
-export async function atomic_inc(v: atomic_t): Promise<void> {
-  await access(v, true, 'add');
-  v.counter++;
+export function atomic_inc(v: atomic_t): Promise<void> {
+  return add(1, v);
 }
 
 /** C: atomic_dec() */
-export async function atomic_dec(v: atomic_t): Promise<void> {
-  await access(v, true, 'add');
-  v.counter--;
+export function atomic_dec(v: atomic_t): Promise<void> {
+  return add(-1, v);
 }
 
 /** True when the result is 0. C: atomic_dec_and_test() */
