@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /* Access of the kernel to the memory of the running process: arch/x86/include/asm/uaccess.h, mm/util.c. */
+import { might_lock_read, might_sleep } from '@vfio-lab/locking';
 import type { Ref } from '@vfio-lab/sim';
 import { EFAULT, EINVAL, ENOMEM } from './errno.ts';
 import { ERR_PTR, type err_ptr } from './err_ptr.ts';
@@ -19,6 +20,12 @@ export function access_ok(addr: user_ptr, size: number): boolean {
   return addr >= 0 && size <= TASK_SIZE_MAX && addr <= TASK_SIZE_MAX - size;
 }
 
+/** The page may have to be brought in first. C: mm/memory.c __might_fault() */
+function might_fault(what: string, mm: mm_struct | null): void {
+  might_sleep(what);
+  if (mm !== null) might_lock_read(mm.mmap_lock);
+}
+
 function bytes_of(x: Uint8Array | ustruct): Uint8Array {
   return x instanceof Uint8Array ? x : x.bytes;
 }
@@ -35,6 +42,7 @@ function bytes_of(x: Uint8Array | ustruct): Uint8Array {
 export function copy_from_user(to: Uint8Array | ustruct, from: user_ptr, n: number, to_off = 0): number {
   const bytes = bytes_of(to);
   const mm = current_mm();
+  might_fault('copy_from_user', mm);
   const done = mm !== null && access_ok(from, n) ? mm.copy(from, bytes, to_off, n, false) : 0;
   if (done < n) bytes.fill(0, to_off + done, to_off + n);
   return n - done;
@@ -43,6 +51,7 @@ export function copy_from_user(to: Uint8Array | ustruct, from: user_ptr, n: numb
 /** Copy out. @returns how many bytes were NOT copied. C: include/linux/uaccess.h copy_to_user() */
 export function copy_to_user(to: user_ptr, from: Uint8Array | ustruct, n: number, from_off = 0): number {
   const mm = current_mm();
+  might_fault('copy_to_user', mm);
   if (mm === null || !access_ok(to, n)) return n;
   return n - mm.copy(to, bytes_of(from), from_off, n, true);
 }
@@ -73,6 +82,7 @@ export function put_user(x: number, to: user_ptr, type: keyof typeof SCALARS = '
 /** Allocate n bytes and copy them in. @returns ERR_PTR(-ENOMEM or -EFAULT). C: mm/util.c memdup_user() */
 export function memdup_user(src: user_ptr, n: number): Uint8Array | err_ptr {
   const mm = current_mm();
+  might_fault('memdup_user', mm);
   if (mm === null || !access_ok(src, n)) return ERR_PTR(-EFAULT);
   const tmp = new Uint8Array(n);
   if (mm.copy(src, tmp, 0, n, false) < n) return ERR_PTR(-EFAULT);
@@ -89,6 +99,7 @@ export function memdup_user(src: user_ptr, n: number): Uint8Array | err_ptr {
  */
 export function strndup_user(s: user_ptr, n: number): kstring | err_ptr {
   const mm = current_mm();
+  might_fault('strndup_user', mm);
   if (mm === null || !access_ok(s, 1)) return ERR_PTR(-EFAULT);
   const buf = new Uint8Array(n);
   const got = mm.copy(s, buf, 0, n, false);

@@ -1,5 +1,16 @@
 // SPDX-License-Identifier: GPL-2.0-only
-import { join, ref, yield_now } from '@vfio-lab/sim';
+import {
+  down_read,
+  Lockdep,
+  mutex,
+  mutex_lock,
+  mutex_unlock,
+  spin_lock,
+  spin_unlock,
+  spinlock_t,
+  up_read,
+} from '@vfio-lab/locking';
+import { join, machine, ref, yield_now } from '@vfio-lab/sim';
 import { describe, expect, it } from 'vitest';
 import * as k from '../src/index.ts';
 import { kinds, run, run_clean, run_random } from './machine.ts';
@@ -50,6 +61,36 @@ describe('copies between kernel and user memory', () => {
       expect(k.copy_from_user(b, ro, 4)).toBe(4);
       expect(k.copy_to_user(ro, b, 4)).toBe(4);
     }));
+
+  it('may wait for a page, so not in atomic context', async () => {
+    const m = await run(async (p) => {
+      const lock = new spinlock_t('lock');
+      await spin_lock(lock);
+      k.copy_to_user(mm_of(p).alloc(4), new Uint8Array(4), 4);
+      await spin_unlock(lock);
+    });
+    expect(m.findings.map((f) => f.text)).toEqual(['copy_to_user called from invalid context']);
+  });
+
+  it('may take mmap_lock, so not under what is taken inside of that', async () => {
+    const copy = async (p: k.process, under: 'inside' | 'other'): Promise<void> => {
+      machine.lock_observer = new Lockdep();
+      const locks = { inside: new mutex('inside'), other: new mutex('other') };
+      const { mmap_lock } = mm_of(p);
+      await down_read(mmap_lock);
+      await mutex_lock(locks.inside);
+      await mutex_unlock(locks.inside);
+      await up_read(mmap_lock);
+      await mutex_lock(locks[under]);
+      k.copy_from_user(new Uint8Array(4), mm_of(p).alloc(4), 4);
+      await mutex_unlock(locks[under]);
+    };
+    const m = await run((p) => copy(p, 'inside'));
+    expect(m.findings.map((f) => f.text)).toEqual([
+      'inside -> &mm->mmap_lock here, &mm->mmap_lock -> inside before',
+    ]);
+    await run_clean((p) => copy(p, 'other'));
+  });
 
   it('moves scalars, structs and strings', () =>
     run_clean((p) => {

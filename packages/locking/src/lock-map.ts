@@ -1,7 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0-only
-// What is no lock, and yet waited for: lockdep learns its order as that of a lock. C: include/linux/lockdep.h lock_map_*()
+// What lockdep is told of besides the locks that are taken. C: include/linux/lockdep.h
 import { current, machine } from '@vfio-lab/sim';
 import { lockdep_of } from './lockdep.ts';
+import { Hold } from './observe.ts';
+import type { rw_semaphore } from './rwsem.ts';
 
 /**
  * From here on the running task is in the middle of what `name` stands for (a work item, an attribute of sysfs).
@@ -12,6 +14,11 @@ import { lockdep_of } from './lockdep.ts';
 export function lock_map_acquire(name: string, tried = false): void {
   lockdep_of(machine.lock_observer)?.map_acquired(name, current, tried);
   current.maps.push(name);
+}
+
+/** The running task might have to wait here for the lock, held shared. C: include/linux/lockdep.h might_lock_read() */
+export function might_lock_read(lock: rw_semaphore): void {
+  lockdep_of(machine.lock_observer)?.might_lock(new Hold(lock, 'read'), current);
 }
 
 /** C: include/linux/lockdep.h lock_map_release() */

@@ -10,6 +10,7 @@ import {
   type Task,
 } from '@vfio-lab/sim';
 import { type LockClass, LockUsage, usage_of } from './lock-usage.ts';
+import type { Hold } from './observe.ts';
 
 /** "While holding `from`, `to` was taken", with where that was seen first. */
 export interface LockEdge {
@@ -84,6 +85,13 @@ export class Lockdep implements LockObserver {
   }
 
   released(_lock: Obj, _held: HeldLock, _task: Task): void {}
+
+  /** The task might take the lock here: whether it does or not, the order counts. */
+  might_lock(hold: Hold, task: Task): void {
+    task.held.push(hold);
+    this.acquired(hold.lock, hold.mode, task, 0, false);
+    task.held.pop();
+  }
 
   /** Is there a way from class `from` to class `to`? Returns the classes on it, both ends included, or null. */
   path(from: string, to: string): string[] | null {

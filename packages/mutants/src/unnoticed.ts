@@ -19,14 +19,6 @@ export const UNNOTICED: readonly Unnoticed[] = [
       'handler finds nobody with it as without it, and the reset clears bus mastering too (DMA has no timing here)',
   },
   {
-    function: 'vfio_pci_core_feature_pm',
-    operator: 'moved down',
-    text: /^up_read\(vdev\.memory_lock\)$/,
-    why:
-      'it goes past the way out for an answer that cannot be copied (EFAULT), which leaves memory_lock held: the programs ' +
-      'hand in good pointers',
-  },
-  {
     function: 'vfio_pci_core_ioctl',
     operator: 'moved up',
     text: /^vfio_pci_memory_unlock_and_restore\(vdev, cmd\)$/,

@@ -71,11 +71,6 @@ const MORE: readonly { why: string; on: readonly Rev[]; edges: readonly (readonl
     ],
   },
   {
-    why: 'an ioeventfd is written while memory is off, so that a worker waits for it; recorded on v7 alone',
-    on: ['base'],
-    edges: [['&vdev->memory_lock', '&ctx->wqh']],
-  },
-  {
     why: 'devices are unbound and bound by sysfs, group and all; the recording did it at the loading of the module',
     on: BOTH,
     edges: [

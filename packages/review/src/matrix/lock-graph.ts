@@ -3,6 +3,7 @@
 import { VFIO_DEVICE_IOEVENTFD, VFIO_DEVICE_SET_IRQS } from '@vfio-lab/headers';
 import { set_debug_shirq } from '@vfio-lab/irq';
 import { down_write, type LockClass, type LockEdge, up_write, usage_of } from '@vfio-lab/locking';
+import { current, join, spawn, wait_until } from '@vfio-lab/sim';
 import { type Bench, CARD, PMCSR, runBench } from '../claims/bench.ts';
 
 export interface LockGraph {
@@ -98,9 +99,17 @@ const PATHS: readonly Path[] = [
       const fd = await b.user.eventfd();
       await b.user.ioctlBytes(b.dev.fd, VFIO_DEVICE_IOEVENTFD, words(32, 4, 0x20, 0, 1, 0, fd, 0));
       // As a reset has it; the eventfd's own context may not wait, so a worker does.
-      await down_write(b.vdev.memory_lock);
+      const { memory_lock } = b.vdev;
+      let written = false;
+      const reset = spawn('reset', async () => {
+        await down_write(memory_lock);
+        await wait_until(current, () => written);
+        await up_write(memory_lock);
+      });
+      await wait_until(current, () => memory_lock.owner === reset);
       await b.user.eventfdWrite(fd, 1n);
-      await up_write(b.vdev.memory_lock);
+      written = true;
+      await join(reset);
       await b.settle();
     },
   },
