@@ -7,6 +7,7 @@
  *    time. Should the search come to it with others asleep, what was done is thrown away.
  * 3. Mates start with the branches that come last, which have most below them. A mate that is still at it when the search
  *    comes there hands over what it has, and the search goes on from where it was.
+ * 4. When the search is stopped in the middle, what mates have seen ahead of it is told as well, and is still to be done.
  */
 import { Dpor, type Left, type WakeupNode } from './dpor.ts';
 import { type Job, jobOf, type Part, sameJob } from './job.ts';
@@ -17,8 +18,11 @@ import type { Subject } from './subject.ts';
 export interface Limits {
   executions: number;
   first: boolean;
-  /** Asked after every execution: why to stop, '' to go on. `remaining`: about how many executions are left. */
-  stop: (remaining: () => number) => string | Promise<string>;
+  /**
+   * Asked after every execution: why to stop, '' to go on. `remaining`: about how many executions are left; `ahead`: how
+   * many mates have run that the search has not come to.
+   */
+  stop: (remaining: () => number, ahead: () => number) => string | Promise<string>;
 }
 
 export interface Exhaustive {
@@ -63,6 +67,7 @@ export async function exhaust(
   const scout = mates.length === 0 ? null : new Scout(subject, dpor, session, limits, mates);
   let stopped = '';
   let more = true;
+  let interrupted = false;
   while (more && stopped === '') {
     if (scout === null) {
       await session.execute(dpor);
@@ -72,9 +77,15 @@ export async function exhaust(
     }
     if (limits.first && session.found.size > 0) stopped = 'first finding';
     else if (session.executions >= limits.executions) stopped = 'executions';
-    else stopped = await limits.stop(() => dpor.remaining());
+    else {
+      stopped = await limits.stop(
+        () => dpor.remaining(),
+        () => scout?.executions ?? 0,
+      );
+      interrupted = stopped !== '';
+    }
   }
-  await scout?.end();
+  await scout?.end(more && interrupted);
   return {
     stopped: more ? stopped : '',
     redundant: dpor.redundant,
@@ -188,10 +199,24 @@ class Scout {
     this.#share();
   }
 
-  /** Wait for what the mates are at. */
-  async end(): Promise<void> {
+  /** Executions that the search has not come to. */
+  get executions(): number {
+    let n = 0;
+    for (const { parts } of this.#ahead.values()) for (const part of parts ?? []) n += part.executions;
+    return n;
+  }
+
+  /**
+   * Wait for what the mates are at.
+   *
+   * @param tell let the session know of what they have seen
+   */
+  async end(tell: boolean): Promise<void> {
     this.#over = true;
     for (const mate of this.#mates) mate.hurry();
-    for (const { done } of this.#ahead.values()) await done;
+    for (const ahead of this.#ahead.values()) {
+      await ahead.done;
+      if (tell) for (const part of ahead.parts ?? []) this.#session.merge(part.session);
+    }
   }
 }

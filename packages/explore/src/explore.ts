@@ -128,12 +128,12 @@ class Run {
   }
 
   /** Why to stop now; ''. */
-  async #why(remaining: () => number): Promise<string> {
+  async #why(remaining: () => number, ahead: () => number): Promise<string> {
     const { session, opts } = this;
     if (opts.time !== undefined && this.elapsed >= opts.time) return 'time';
     if (opts.stop === undefined) return '';
     const progress = {
-      executions: session.executions,
+      executions: session.executions + ahead(),
       classes: session.classes.size,
       deepest: session.deepest,
       findings: session.found.size,
@@ -148,7 +148,11 @@ class Run {
     await session.execute(search);
     if (opts.first === true && session.found.size > 0) this.stopped = 'first finding';
     else if (session.executions >= (opts.executions ?? Infinity)) this.stopped = 'executions';
-    else this.stopped = await this.#why(() => -1);
+    else
+      this.stopped = await this.#why(
+        () => -1,
+        () => 0,
+      );
     return this.stopped === '';
   }
 
@@ -189,7 +193,7 @@ class Run {
     const limits = {
       executions: opts.executions ?? Infinity,
       first: opts.first === true,
-      stop: (remaining: () => number) => this.#why(remaining),
+      stop: (remaining: () => number, ahead: () => number) => this.#why(remaining, ahead),
     };
     const { stopped, redundant, left } = await exhaust(
       subject,

@@ -110,6 +110,21 @@ describe('a search with a mate', () => {
     expect(helped.outcomes).toEqual(alone.outcomes);
   });
 
+  it('tells of what is ahead when it is stopped, and leaves it to be done', async () => {
+    const file = fileURLToPath(new URL('./lastzero-model.ts', import.meta.url));
+    const spec: SubjectSpec = { kind: 'model', file };
+    let ahead = 0;
+    const part = await search(spec, { stop: ({ executions }) => (ahead = executions) > 500 });
+    expect(part.stopped).toBe('interrupted');
+    expect(part.executions).toBeGreaterThanOrEqual(ahead);
+    expect(part.classes).toBe(part.executions);
+    const rest = await explore(await subjectFrom(spec), { resume: part.left ?? undefined });
+    expect(rest.exhausted).toBe(true);
+    // Of 3328, those that the search itself had come to.
+    expect(rest.executions).toBeLessThan(3328);
+    expect(rest.executions + part.executions).toBeGreaterThanOrEqual(3328);
+  });
+
   it('of a scenario finds the same, in the same execution', async () => {
     const spec: SubjectSpec = {
       kind: 'scenario',

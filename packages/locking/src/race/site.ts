@@ -6,14 +6,16 @@ export interface Site {
   at: string;
 }
 
+const NOWHERE: Site = Object.freeze({ fn: '', at: '' });
 const FRAME = /^\s*at (?:async )?(?:(?<fn>[^(]+?) (?:\[as [^\]]+\] )?\()?(?:file:\/\/)?(?<at>[^()]*)\)?$/;
 /** Frames that stand between the accessor and the function: they name no place in the kernel. */
 const BETWEEN = /^(?:get |set |READ_ONCE$|WRITE_ONCE$)/;
 
 /** What a stack says that was kept at an access to a field. */
 export function siteOf(stack: string | undefined): Site {
+  if (stack === undefined) return NOWHERE;
   let nameless: Site | null = null;
-  for (const line of (stack ?? '').split('\n')) {
+  for (const line of stack.split('\n')) {
     const groups = FRAME.exec(line)?.groups;
     if (groups === undefined) continue;
     const name = (groups.fn ?? '').trim();
@@ -23,5 +25,5 @@ export function siteOf(stack: string | undefined): Site {
     if (fn !== '' && fn !== '<anonymous>') return site;
     nameless ??= site;
   }
-  return nameless ?? { fn: '', at: '' };
+  return nameless ?? NOWHERE;
 }
