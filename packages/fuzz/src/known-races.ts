@@ -25,7 +25,7 @@ export interface KnownDataRace {
   id: string;
   /** Names of the revisions that have it. Absent: all. */
   revisions?: RegExp;
-  /** What the options or tasks of the program must have in them. */
+  /** What the options, set-up or tasks of the program must have in them. */
   program?: RegExp;
   /** struct.field */
   field: RegExp;
@@ -273,7 +273,8 @@ export const KNOWN_DATA_RACES: readonly KnownDataRace[] = [
     id: 'idle-check-vs-unbind',
     field: /^(?:pci_dev|device)\.driver$/,
     one: { access: 'reads', site: OUTSIDE, task: /^kworker\/pm/, unlocked: true },
-    other: { ...HOST, access: 'writes' },
+    // Of a VF from inside the driver of its PF.
+    other: { access: 'writes', task: /^host$/, holding: ['&dev->mutex'] },
     functions: [],
     reason:
       'drivers/pci/pci-driver.c: pci_device_remove() takes a usage reference, but does not wait for an idle check that runs; ' +

@@ -21,7 +21,7 @@ export interface KnownFinding {
   held?: RegExp;
   /** Of a data race: the accesses. */
   race?: KnownDataRace;
-  /** What its options or tasks must have in them. */
+  /** What its options, set-up or tasks must have in them. */
   program?: RegExp;
   /** Functions of the driver that make it; none: it is the kernel's around it, see the reason. */
   functions: readonly string[];
@@ -219,19 +219,21 @@ const FINDINGS: readonly KnownFinding[] = [
     text: /asserts INTx, which the driver has (?:un)?masked$|the driver has INTx (?:masked, DisINTx is 0|unmasked, DisINTx is 1)$/,
     // Not by those that mask, unmask and set up INTx themselves: then it would be something else.
     by: /(?:^|,)(?!vfio_pci_intx_mask\b|vfio_pci_intx_unmask_handler\b|vfio_intx_\w+|vfio_msi_\w+)/,
-    program: /^(?:hot)?reset |\/reset 1$|^wr D\d cfg (?:4|5|68|69) /m,
+    program: /^(?:hot)?reset |\/reset 1$|^wr D\d cfg (?:4|5|68|69|120|121) /m,
     functions: [
       'vfio_intx_handler',
       'vfio_pci_intx_mask',
       'vfio_default_config_write',
       'vfio_pm_config_write',
+      'vfio_exp_config_write',
       'vfio_pci_core_ioctl',
       'vfio_pci_dev_set_hot_reset',
     ],
     reason:
       'DisINTx, the mask of INTx, is in a register that others read, change and write back without irqlock, and what ' +
       'SET_IRQS or the interrupt handler does to it in between is undone: a write of the command register ' +
-      '(vfio_default_config_write()); a reset by ioctl, hot or by sysfs (pci_save_state() to pci_restore_state()); and a ' +
+      '(vfio_default_config_write()); a reset by ioctl, hot, by sysfs or by the FLR bit of config space (pci_save_state() to ' +
+      'pci_restore_state()); and a ' +
       'write of PM_CTRL, whose stale state bits can wake a device without NoSoftRst behind the back of the PCI core, ' +
       'with its config space reset. The driver then disowns the interrupts of a device that it has masked, or waits for ' +
       'one that cannot interrupt.',
@@ -283,7 +285,7 @@ export function knownFinding(
   program: Program,
   all: readonly SubjectFinding[] = [],
 ): KnownFinding | null {
-  const ops = [program.options, ...program.tasks.flatMap((t) => t.ops)].join('\n');
+  const ops = [program.options, ...program.setup, ...program.tasks.flatMap((t) => t.ops)].join('\n');
   const find = (one: SubjectFinding): KnownFinding | undefined =>
     KNOWN.find(
       (k) =>

@@ -221,6 +221,10 @@ const CASES: Case[] = [
       ...{ id: 'command-register-race', revision, topology: 'no-pm', setup: opened(INTX) },
       ops: { user0: ['reset D0'], user1: ['set_irqs D0 DNONE|MASK intx 0 1'] },
     },
+    {
+      ...{ id: 'command-register-race', revision, topology: 'shared-intx', setup: opened(INTX) },
+      ops: { user0: ['wr D0 cfg 121 1 255'], user1: ['set_irqs D0 DNONE|MASK intx 0 1'] },
+    },
   ]),
   {
     ...{ id: 'vf-removed-under-memory-lock', revision: 'v4', topology: 'sriov', options: 'enable_sriov=1' },
