@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only
+import { existsSync } from 'node:fs';
 import path from 'node:path';
 import { pathToFileURL } from 'node:url';
 import { scenarioByName } from '@vfio-lab/scenarios';
@@ -14,10 +15,15 @@ export type SubjectSpec =
 
 /** The model that a file exports. Throws InputError when there is none. */
 async function modelIn(file: string): Promise<Model> {
-  const module = (await import(pathToFileURL(path.resolve(file)).href)) as Record<
-    string,
-    Partial<Model> | undefined
-  >;
+  if (!existsSync(file)) throw new InputError('no such file', file, 'check the path');
+  let module: Record<string, Partial<Model> | null | undefined>;
+  try {
+    module = (await import(pathToFileURL(path.resolve(file)).href)) as typeof module;
+  } catch (error) {
+    // Whatever is wrong with it, it is the user's program.
+    const message = String(error instanceof Error ? error.message : error);
+    throw new InputError('the model cannot be loaded', file, message.replaceAll(/\s*\n\s*/g, ' '));
+  }
   const model = Object.values(module).find((x) => x?.kind === 'model');
   if (model === undefined)
     throw new InputError('no model', file, 'write: export const model = defineModel(...)');
