@@ -98,6 +98,7 @@ export class Stage {
       this.#ready = true;
       this.#state = state;
       this.#mark = mark;
+      // Done again before the programs and after them, it leaves what a checkpoint made here has.
       this.#testbed.watchRaces();
       machine.park(() => this.#programs());
     });

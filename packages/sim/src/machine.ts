@@ -131,7 +131,7 @@ export class Machine {
 
   /** Reports and counts, and what a machine that does not run has no use for. */
   get [NOT_STATE](): readonly string[] {
-    return ['findings', 'events', 'log', 'steps', 'idles', 'restored', 'choices', 'finish'];
+    return ['findings', 'events', 'log', 'steps', 'idles', 'restored', 'recording', 'choices', 'finish'];
   }
 
   get policy(): Policy {

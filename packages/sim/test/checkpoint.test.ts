@@ -1,6 +1,15 @@
 // SPDX-License-Identifier: GPL-2.0-only
 import { describe, expect, it } from 'vitest';
-import { type BeforeRestore, Checkpoint, fixed, machine, Machine, spawn, yield_now } from '../src/index.ts';
+import {
+  type BeforeRestore,
+  Checkpoint,
+  constant,
+  fixed,
+  machine,
+  Machine,
+  spawn,
+  yield_now,
+} from '../src/index.ts';
 
 class Device {
   count = 1;
@@ -116,6 +125,14 @@ describe('Checkpoint', () => {
     expect(trap.value).toBe(42);
     checkpoint.restore();
     expect(trap.value).toBe(1);
+  });
+
+  it('should not look into what is said to be constant', async () => {
+    const [looked, not] = [{ bytes: new Uint8Array(4) }, { bytes: constant(new Uint8Array(4)) }];
+    const checkpoint = new Checkpoint(await parked(() => undefined), [looked, not]);
+    looked.bytes[1] = not.bytes[1] = 7;
+    checkpoint.restore();
+    expect([looked.bytes[1], not.bytes[1]]).toEqual([0, 7]);
   });
 
   it('should notice that a field has changed that was said not to', async () => {

@@ -2,6 +2,7 @@
 import { describe, expect, it } from 'vitest';
 import {
   Checkpoint,
+  CountedMap,
   Fingerprint,
   hash_with,
   machine,
@@ -29,6 +30,9 @@ class Device {
   call: (() => void) | null = null;
   readonly bytes = new Uint8Array(4);
   readonly list: number[] = [1, 2];
+  /** So many of a class are compared by code of their own from early on. */
+  readonly parts = Array.from({ length: 5 }, () => new Part());
+  readonly counted = new CountedMap<string, number>();
   readonly users = new Map<string, number>([['a', 1]]);
   readonly waiting = new Set(['a']);
   readonly table: Record<string, number> = { x: 1 };
@@ -54,6 +58,7 @@ class Lab {
 
   static async make(): Promise<Lab> {
     const lab = new Lab();
+    lab.dev.counted.set('a', 1);
     const m = new Machine();
     await m.run(() => machine.park(() => undefined));
     lab.checkpoint = new Checkpoint(m, [lab.dev]);
@@ -79,6 +84,11 @@ const CHANGES: Record<string, (dev: Device) => void> = {
   'an item': (d) => void d.list.push(3),
   'fewer items': (d) => void d.list.pop(),
   'no items': (d) => void (d.list.length = 0),
+  'one of many parts': (d) => void (d.parts[3].value = 7),
+  'another one of many parts': (d) => void (d.parts[4].value = 7),
+  'a counted entry': (d) => void d.counted.set('b', 1),
+  'the value of a counted entry': (d) => void d.counted.set('a', 2),
+  'no counted entries': (d) => d.counted.clear(),
   'an entry': (d) => void d.users.set('b', 1),
   'the value of an entry': (d) => void d.users.set('a', 2),
   'no entries': (d) => d.users.clear(),
@@ -119,6 +129,16 @@ describe('Fingerprint', () => {
     const nothing = lab.after(() => undefined);
     expect(lab.after((d) => void (d.seen = 5))).toBe(nothing);
     expect(lab.after((d) => void d.log.push('x'))).toBe(nothing);
+  });
+
+  it('should not count changes of a map that came to nothing, and put back those that did not', async () => {
+    const lab = await Lab.make();
+    const nothing = lab.after(() => undefined);
+    const again = (d: Device): void => void d.counted.set('a', 1);
+    expect(lab.after(again)).toBe(nothing);
+    lab.after((d) => void d.counted.delete('a'));
+    expect([...lab.dev.counted]).toEqual([['a', 1]]);
+    expect(lab.after(() => undefined)).toBe(nothing);
   });
 
   it('should not count what is scratch, in old objects and in new ones', async () => {
